@@ -1,0 +1,316 @@
+"""What is going to be measured: axes, and the grid that they span, as frozen values.
+
+```
+Axis("temperature", (280.0, 300.0), "K")  ×  Axis("voltage", (0.0, 0.1, 0.2), "V")
+
+    index  0 1 2 | 3 4 5        first axis outermost, last axis fastest (C order)
+```
+"""
+
+import math
+import re
+from collections.abc import Iterable, Iterator, Sequence
+from dataclasses import dataclass
+from itertools import product
+from typing import Protocol, cast, runtime_checkable
+
+from labnb.core.errors import PlanError
+
+Value = bool | int | float | str
+
+_NAME = re.compile(r"[^\W\d][\w.\- ]*")
+
+
+def check_name(name: object, what: str) -> str:
+    """Return `name` if it can name a dimension or variable on disk; raise PlanError if not."""
+    if isinstance(name, str) and _NAME.fullmatch(name) and name == name.strip():
+        return name
+    raise PlanError(
+        f"{what} name {name!r} cannot be used: expected a text that begins with a letter and goes on with letters, "
+        f"digits, '_', '-', '.' or spaces (it becomes a folder of the zarr store, so no '/')"
+    )
+
+
+def check_unit(unit: object, what: str) -> str:
+    """Return `unit` as text (None is dimensionless, ""); raise PlanError for anything but text."""
+    if unit is None:
+        return ""
+    if isinstance(unit, str):
+        return unit
+    raise PlanError(f'{what}: unit must be a text such as "V" (or "" for none), got {unit!r} ({type(unit).__name__})')
+
+
+@runtime_checkable
+class _Listable(Protocol):
+    def tolist(self) -> object: ...
+
+
+def _plain(values: object, what: str) -> tuple[Value, ...]:
+    """Return `values` (any iterable, numpy arrays too) as a tuple of plain Python values of one kind."""
+    listed = values.tolist() if isinstance(values, _Listable) else values
+    if isinstance(listed, str | bytes) or not isinstance(listed, Iterable):
+        raise PlanError(f"{what}: expected values to sweep (a list, an array, a range), got {values!r}")
+    plain = tuple(v.tolist() if isinstance(v, _Listable) else v for v in cast(Iterable[object], listed))
+    if not plain:
+        raise PlanError(f"{what} is empty: there is nothing to measure; give it at least one value")
+    for position, value in enumerate(plain):
+        if not isinstance(value, Value):
+            raise PlanError(
+                f"{what}: value {position} is {value!r} ({type(value).__name__}); expected numbers or texts in one dimension"
+            )
+        if isinstance(value, float) and not math.isfinite(value):
+            raise PlanError(f"{what}: value {position} is {value!r}; a setpoint must be a finite number")
+    kinds = {str if isinstance(v, str) else bool if isinstance(v, bool) else float for v in plain}
+    if len(kinds) > 1:
+        raise PlanError(f"{what} mixes {' and '.join(sorted(k.__name__ for k in kinds))} values; use one kind")
+    return cast(tuple[Value, ...], plain)
+
+
+@dataclass(frozen=True, slots=True)
+class Sweep:
+    """Values of one loop, not yet named. Make it by `sweep(...)`."""
+
+    values: tuple[Value, ...]
+    unit: str = ""
+
+    def __post_init__(self) -> None:
+        object.__setattr__(self, "values", _plain(self.values, "sweep"))
+        object.__setattr__(self, "unit", check_unit(self.unit, "sweep"))
+
+    def __len__(self) -> int:
+        return len(self.values)
+
+    def __iter__(self) -> Iterator[Value]:
+        return iter(self.values)
+
+    def __repr__(self) -> str:
+        return f"sweep({_values_text(self.values, self.unit)})"
+
+
+def _linear(start: float, stop: float, count: int) -> tuple[float, ...]:
+    if count == 1:
+        return (float(start),)
+    span = stop - start
+    inner = tuple(start + span * k / (count - 1) for k in range(count - 1))
+    return (*inner, float(stop))
+
+
+def _count_of(num: object) -> int:
+    if isinstance(num, bool) or not isinstance(num, int):
+        raise PlanError(f"sweep: the number of points must be a whole number, got {num!r}")
+    if num < 1:
+        raise PlanError(f"sweep: the number of points must be at least 1, got {num}")
+    return num
+
+
+def _number(value: object, what: str) -> float:
+    if isinstance(value, _Listable):
+        value = value.tolist()
+    if isinstance(value, bool) or not isinstance(value, int | float):
+        raise PlanError(f"sweep: {what} must be a number, got {value!r} ({type(value).__name__})")
+    if not math.isfinite(value):
+        raise PlanError(f"sweep: {what} is {value!r}; the limits of a sweep must be finite numbers")
+    return value
+
+
+def sweep(
+    start: object,
+    stop: object = None,
+    num: object = None,
+    unit: str | None = None,
+    /,
+    *,
+    step: float | None = None,
+    log: bool = False,
+) -> Sweep:
+    """Return the values of one measurement loop.
+
+    `sweep(values, "V")` takes any list, array or range; `sweep(start, stop, num, "V")` makes `num` evenly spaced
+    values with both ends (`log=True`: evenly spaced ratios); `sweep(start, stop, "V", step=0.1)` steps.
+
+    Raises PlanError for an empty sweep, limits that are not finite numbers, or a unit that is not text.
+
+    >>> sweep(0, 1, 3, "V").values
+    (0.0, 0.5, 1.0)
+    >>> sweep([1, 2], "K").unit
+    'K'
+    """
+    if isinstance(start, Iterable) or (isinstance(start, _Listable) and not isinstance(start, float | int)):
+        return _sweep_values(start, stop, num, unit, step, log)
+    if num is not None and isinstance(num, str) and unit is None:
+        num, unit = None, num
+    if stop is None:
+        raise PlanError(f"sweep({start!r}) has no end: give sweep(start, stop, num, unit) or sweep([values], unit)")
+    first, last = _number(start, "start"), _number(stop, "stop")
+    if (num is None) == (step is None):
+        raise PlanError(f"sweep({start!r}, {stop!r}): give either the number of points or step=, not both or neither")
+    if step is not None:
+        return Sweep(_stepped(first, last, step, log), "" if unit is None else unit)
+    count = _count_of(num)
+    if not log:
+        return Sweep(_linear(first, last, count), "" if unit is None else unit)
+    if first * last <= 0:
+        raise PlanError(f"sweep({start!r}, {stop!r}, log=True): both ends must be other than zero and of one sign")
+    ratio = last / first
+    inner = tuple(first * ratio ** (k / (count - 1)) for k in range(count - 1)) if count > 1 else ()
+    return Sweep((*inner, float(last if count > 1 else first)), "" if unit is None else unit)
+
+
+def _sweep_values(values: object, stop: object, num: object, unit: str | None, step: float | None, log: bool) -> Sweep:
+    if num is not None or unit is not None or step is not None or log:
+        raise PlanError("sweep(values, unit): with a list of values only the unit may follow")
+    return Sweep(cast(tuple[Value, ...], values), check_unit(stop, "sweep"))
+
+
+def _stepped(first: float, last: float, step: object, log: bool) -> tuple[float, ...]:
+    size = _number(step, "step")
+    if log:
+        raise PlanError("sweep: step= and log=True do not go together; give the number of points")
+    if size == 0 or (last - first) * size < 0:
+        raise PlanError(f"sweep: step={size!r} never leads from {first!r} to {last!r}")
+    count = math.floor((last - first) / size * (1 + 1e-12) + 1e-9) + 1
+    return tuple(first + k * size for k in range(count))
+
+
+def _values_text(values: Sequence[Value], unit: str) -> str:
+    shown = (
+        ", ".join(format_value(v) for v in values)
+        if len(values) <= 4
+        else (f"{format_value(values[0])} … {format_value(values[-1])}, {len(values)} values")
+    )
+    return f"{shown} {unit}".rstrip()
+
+
+def format_value(value: object) -> str:
+    """Return `value` as people write a setpoint: six significant digits, texts as they are."""
+    return f"{value:.6g}" if isinstance(value, float) else str(value)
+
+
+@dataclass(frozen=True, slots=True)
+class Axis:
+    """A named dimension with its setpoints."""
+
+    name: str
+    values: tuple[Value, ...]
+    unit: str = ""
+    notes: str = ""
+
+    def __post_init__(self) -> None:
+        check_name(self.name, "axis")
+        object.__setattr__(self, "values", _plain(self.values, f"axis {self.name!r}"))
+        object.__setattr__(self, "unit", check_unit(self.unit, f"axis {self.name!r}"))
+
+    def __len__(self) -> int:
+        return len(self.values)
+
+    @property
+    def size(self) -> int:
+        """Number of setpoints."""
+        return len(self.values)
+
+
+@dataclass(frozen=True, slots=True)
+class OpenAxis:
+    """A named dimension whose length is known only at the end; its k-th coordinate is `k * step`."""
+
+    name: str
+    step: float
+    unit: str = ""
+    notes: str = ""
+
+    def __post_init__(self) -> None:
+        check_name(self.name, "axis")
+        if not (math.isfinite(self.step) and self.step > 0):
+            raise PlanError(f"axis {self.name!r}: the step must be a positive number, got {self.step!r}")
+        object.__setattr__(self, "unit", check_unit(self.unit, f"axis {self.name!r}"))
+
+    @property
+    def size(self) -> None:
+        """Unknown until the end."""
+        return None
+
+
+@dataclass(frozen=True, slots=True)
+class Span:
+    """A dimension of a recorded array that has a length but no coordinate."""
+
+    name: str
+    size: int
+
+    def __post_init__(self) -> None:
+        check_name(self.name, "dimension")
+        if self.size < 1:
+            raise PlanError(f"dimension {self.name!r} has length {self.size}; an empty array cannot be recorded")
+
+
+@dataclass(frozen=True, slots=True)
+class Setpoint:
+    """One place of the plan: which values every axis has there."""
+
+    index: int
+    names: tuple[str, ...]
+    values: tuple[Value, ...]
+    units: tuple[str, ...]
+
+    def __str__(self) -> str:
+        """Return e.g. `temperature=300 K, voltage=0.31 V`."""
+        return ", ".join(
+            f"{n}={format_value(v)} {u}".rstrip() for n, v, u in zip(self.names, self.values, self.units, strict=True)
+        )
+
+    def as_dict(self) -> dict[str, Value]:
+        """Return the values by axis name."""
+        return dict(zip(self.names, self.values, strict=True))
+
+
+@dataclass(frozen=True, slots=True)
+class Plan:
+    """The grid of a measurement: the product of its axes, first axis outermost. No axis: a single point."""
+
+    axes: tuple[Axis, ...] = ()
+
+    def __post_init__(self) -> None:
+        names = [axis.name for axis in self.axes]
+        for name in names:
+            if names.count(name) > 1:
+                raise PlanError(f"axis {name!r} is used {names.count(name)} times; every axis needs a name of its own")
+
+    @property
+    def dims(self) -> tuple[str, ...]:
+        """Names of the axes, outermost first."""
+        return tuple(axis.name for axis in self.axes)
+
+    @property
+    def shape(self) -> tuple[int, ...]:
+        """Number of setpoints along every axis."""
+        return tuple(axis.size for axis in self.axes)
+
+    @property
+    def size(self) -> int:
+        """Number of points of the whole grid."""
+        return math.prod(self.shape)
+
+    def setpoint(self, index: int) -> Setpoint:
+        """Return the setpoint of the C-order `index`. Raises IndexError outside of 0 … size-1."""
+        if not 0 <= index < self.size:
+            raise IndexError(f"point {index} is outside of this plan of {self.size} points")
+        rest, values = index, list[Value]()
+        for axis in reversed(self.axes):
+            rest, place = divmod(rest, axis.size)
+            values.append(axis.values[place])
+        units = tuple(axis.unit for axis in self.axes)
+        return Setpoint(index, self.dims, tuple(reversed(values)), units)
+
+    def __len__(self) -> int:
+        return self.size
+
+    def __iter__(self) -> Iterator[Setpoint]:
+        units = tuple(axis.unit for axis in self.axes)
+        for index, values in enumerate(product(*(axis.values for axis in self.axes))):
+            yield Setpoint(index, self.dims, values, units)
+
+    def __str__(self) -> str:
+        """Return e.g. `temperature 3 × voltage 81 = 243 points`."""
+        if not self.axes:
+            return "1 point"
+        return " × ".join(f"{a.name} {a.size}" for a in self.axes) + f" = {self.size} points"

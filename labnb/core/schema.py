@@ -1,0 +1,178 @@
+"""What a run records: variables, in groups that are measured together, and one point of a group.
+
+A group is a set of variables that are recorded at one place of the loops and stored as one whole row:
+
+```
+for temperature in sweep(...):
+    stage: "K" = ...                     group 0, axes (temperature,)
+    for voltage in sweep(...):
+        current: "A" = ...               group 1, axes (temperature, voltage)
+```
+"""
+
+import math
+from collections.abc import Iterable
+from dataclasses import dataclass
+from typing import Any, NamedTuple, cast
+
+from labnb.core.errors import PlanError, SchemaError
+from labnb.core.plan import Axis, OpenAxis, Span, check_name, check_unit, format_value
+
+Dim = Axis | Span
+LoopAxis = Axis | OpenAxis
+
+
+@dataclass(frozen=True, slots=True)
+class Variable:
+    """One recorded quantity: `dtype` is numpy's little-endian text (`<f8`), `dims` are the value's own dimensions."""
+
+    name: str
+    unit: str = ""
+    dtype: str = "<f8"
+    dims: tuple[Dim, ...] = ()
+    notes: str = ""
+
+    def __post_init__(self) -> None:
+        check_name(self.name, "variable")
+        object.__setattr__(self, "unit", check_unit(self.unit, f"variable {self.name!r}"))
+
+    @property
+    def shape(self) -> tuple[int, ...]:
+        """Shape of one value; () for a number."""
+        return tuple(dim.size for dim in self.dims)
+
+    def describe(self) -> str:
+        """Return the kind of value this variable takes, in words."""
+        kind = _KINDS.get(self.dtype[1:2], self.dtype)
+        return kind if not self.dims else f"array of shape {self.shape} of {self.dtype}"
+
+
+_KINDS = {"f": "number", "i": "whole number", "u": "whole number", "c": "complex number", "b": "bool"}
+
+
+def describe_value(value: object) -> str:
+    """Return what `value` is, in words, for an error message."""
+    shape: object = getattr(value, "shape", None)
+    if isinstance(shape, tuple) and shape:
+        return f"array of shape {cast(object, shape)} of {getattr(value, 'dtype', '?')}"
+    text = repr(value)
+    return f"{text if len(text) <= 60 else text[:57] + '...'} ({type(value).__name__})"
+
+
+def infer_variable(name: str, unit: str, value: object, notes: str = "") -> Variable:
+    """Return the variable that `value`, its first one, declares.
+
+    Python numbers become float64, so that a whole number that later turns into a fraction keeps it; numpy scalars
+    and arrays keep their dtype; a labelled (xarray) array brings the names of its dimensions.
+    Raises SchemaError if such a value cannot be recorded.
+    """
+    if isinstance(value, bool):
+        return Variable(name, unit, "|b1", (), notes)
+    if isinstance(value, int | float) and not hasattr(value, "dtype"):
+        return Variable(name, unit, "<f8", (), notes)
+    if isinstance(value, complex) and not hasattr(value, "dtype"):
+        return Variable(name, unit, "<c16", (), notes)
+    dtype, shape = getattr(value, "dtype", None), getattr(value, "shape", None)
+    if dtype is None or not isinstance(shape, tuple):
+        raise SchemaError(
+            f"variable {name!r}: cannot record {describe_value(value)}; expected a number, a bool, a complex number "
+            "or an array of them"
+        )
+    # numpy.dtype: core does not import numpy, so it is spoken to by its names only.
+    text = cast(str, dtype.newbyteorder("<").str)
+    if text[1] not in "fiucb":
+        raise SchemaError(f"variable {name!r}: cannot record values of dtype {dtype}; expected numbers")
+    sizes = cast(tuple[int, ...], shape)
+    return Variable(name, unit, text, _own_dims(name, value, sizes), notes)
+
+
+def _own_dims(name: str, value: object, shape: tuple[int, ...]) -> tuple[Dim, ...]:
+    if 0 in shape:
+        raise SchemaError(f"variable {name!r}: an empty array of shape {shape} cannot be recorded")
+    names: object = getattr(value, "dims", None)
+    if not isinstance(names, tuple):
+        return tuple(Span(f"{name}_{k}", size) for k, size in enumerate(shape))
+    # xarray.DataArray, by duck typing: `coords[dim]` is 1-D with `.values` and `.attrs`.
+    coords = cast(Any, value).coords
+    return tuple(_labelled(str(d), size, coords) for d, size in zip(cast(Iterable[object], names), shape, strict=True))
+
+
+def _labelled(dim: str, size: int, coords: Any) -> Dim:  # xarray's coordinates have no type that core may import
+    if dim not in coords:
+        return Span(dim, size)
+    coord = coords[dim]
+    return Axis(dim, coord.values, str(coord.attrs.get("units", "")))
+
+
+@dataclass(frozen=True, slots=True)
+class Group:
+    """Variables that are recorded together, inside of the loops `axes` (outermost first). `key` is unique in a run."""
+
+    key: int
+    axes: tuple[LoopAxis, ...]
+    variables: tuple[Variable, ...]
+
+    def __post_init__(self) -> None:
+        for axis in self.axes[1:]:
+            if isinstance(axis, OpenAxis):
+                raise PlanError(f"axis {axis.name!r} has no known length; only the outermost axis may be open")
+        loops = {axis.name for axis in self.axes}
+        for variable in self.variables:
+            if variable.name in loops:
+                raise PlanError(f"variable {variable.name!r} has the name of the axis it is measured over; rename one")
+            for dim in variable.dims:
+                if dim.name in loops:
+                    raise PlanError(
+                        f"variable {variable.name!r} has a dimension {dim.name!r} of its own inside of a sweep over "
+                        f"{dim.name!r}; rename one"
+                    )
+
+    @property
+    def dims(self) -> tuple[str, ...]:
+        """Names of the loops around, outermost first."""
+        return tuple(axis.name for axis in self.axes)
+
+    @property
+    def size(self) -> int | None:
+        """Number of points that a complete run has here; None if its outermost axis is open."""
+        sizes = [axis.size for axis in self.axes]
+        return None if None in sizes else math.prod(cast(list[int], sizes))
+
+    def setpoint_text(self, index: int) -> str:
+        """Return e.g. `temperature=300 K, voltage=0.31 V` for a C-order index."""
+        rest, parts = index, list[str]()
+        for axis in reversed(self.axes):
+            if isinstance(axis, OpenAxis):
+                place, value = rest, rest * axis.step
+            else:
+                rest, place = divmod(rest, axis.size)
+                value = axis.values[place]
+            parts.append(f"{axis.name}={format_value(value)} {axis.unit}".rstrip())
+        return ", ".join(reversed(parts))
+
+
+class Point(NamedTuple):
+    """One measured row of a group: whole or absent. `place` is the C-order index in the group's grid.
+
+    A tuple, not a dataclass: it is made once per point on the hot path (0.2 µs instead of 0.9 µs).
+    """
+
+    group: int
+    place: int
+    values: tuple[object, ...]
+    time_ns: int
+
+
+class _Absent:
+    """Mark a variable that its pass of the loop did not record."""
+
+    __slots__ = ()
+
+    def __repr__(self) -> str:
+        return "ABSENT"
+
+    def __reduce__(self) -> str:
+        return "ABSENT"
+
+
+ABSENT = _Absent()

@@ -1,0 +1,22 @@
+"""Where measured points go: the protocol that the record, the live view and remote observers share."""
+
+from typing import Protocol
+
+from labnb.core.lifecycle import State
+from labnb.core.schema import Group, Point
+
+
+class Sink(Protocol):
+    """Takes the points of one run, in order. No method may block for longer than a file write."""
+
+    def declare(self, group: Group) -> None:
+        """Announce a group, once, before its first point. Raises SchemaError if it contradicts an earlier one."""
+        ...
+
+    def put(self, point: Point) -> None:
+        """Take one point. What returned is kept; a point that cannot be kept raises and is absent."""
+        ...
+
+    def close(self, state: State) -> None:
+        """Take note that no point follows and how the run ended. Called once, also after an error."""
+        ...
