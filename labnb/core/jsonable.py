@@ -1,7 +1,8 @@
 """How any value of a run's metadata becomes JSON that every reader accepts."""
 
 import math
-from collections.abc import Iterable, Mapping, Set
+from collections.abc import Iterable, Mapping
+from collections.abc import Set as AbstractSet
 from dataclasses import fields, is_dataclass
 from datetime import date, datetime, time, timedelta
 from enum import Enum
@@ -55,7 +56,7 @@ def _container(value: object, depth: int) -> Json:
         return {str(key): to_jsonable(item, depth=depth) for key, item in items}
     if isinstance(value, list | tuple):
         return [to_jsonable(item, depth=depth) for item in cast(Iterable[object], value)]
-    if isinstance(value, Set):
+    if isinstance(value, AbstractSet):
         return sorted((to_jsonable(item, depth=depth) for item in cast(Iterable[object], value)), key=str)
     tolist: object = getattr(value, "tolist", None)
     if callable(tolist) and not isinstance(value, type):

@@ -14,7 +14,10 @@ from labnb.core.errors import LifecycleError
 
 
 class State(StrEnum):
-    """Where a run is. `closing` makes instruments safe and seals the data; the last four are final."""
+    """Where a run is. `closing` makes instruments safe and seals the data; those after it are final.
+
+    No event leads to `interrupted`: it is what a later process finds when the one that measured has died.
+    """
 
     CREATED = "created"
     RUNNING = "running"
@@ -25,6 +28,7 @@ class State(StrEnum):
     STOPPED = "stopped"
     FAILED = "failed"
     CANCELLED = "cancelled"
+    INTERRUPTED = "interrupted"
 
     @property
     def ended(self) -> bool:
@@ -37,7 +41,7 @@ class State(StrEnum):
         return self in (State.RUNNING, State.PAUSED, State.STOPPING)
 
 
-_ENDED = frozenset({State.DONE, State.STOPPED, State.FAILED, State.CANCELLED})
+_ENDED = frozenset({State.DONE, State.STOPPED, State.FAILED, State.CANCELLED, State.INTERRUPTED})
 
 
 class Event(StrEnum):
