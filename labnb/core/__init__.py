@@ -12,6 +12,7 @@ from labnb.core.errors import (
     LinkTimeout,
     PlanError,
     RecordError,
+    RunCancelled,
     RunLocked,
     SchemaError,
 )
@@ -53,6 +54,7 @@ __all__ = [
     "PlanError",
     "Point",
     "RecordError",
+    "RunCancelled",
     "RunLocked",
     "SchemaError",
     "Setpoint",

@@ -8,6 +8,7 @@ LabnbError
 ├── RecordError       (OSError)       a point or a run could not be stored or opened
 │   └── RunLocked                     another process writes this run
 ├── LifecycleError    (RuntimeError)  the run is in a state that does not allow this
+│   └── RunCancelled                  the run that is awaited was cancelled; its points are kept
 └── InstrumentError                   something between here and the instrument failed
     ├── LimitError    (ValueError)    a safety limit forbids the value; nothing was sent
     ├── LinkError     (OSError)       the connection failed
@@ -43,6 +44,10 @@ class RunLocked(RecordError):
 
 class LifecycleError(LabnbError, RuntimeError):
     """The run is in a state that does not allow what was asked."""
+
+
+class RunCancelled(LifecycleError):
+    """The run that is awaited was cancelled; its points are kept."""
 
 
 class InstrumentError(LabnbError):

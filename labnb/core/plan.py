@@ -95,6 +95,16 @@ def _linear(start: float, stop: float, count: int) -> tuple[float, ...]:
     return (*inner, float(stop))
 
 
+def _logarithmic(start: float, stop: float, count: int) -> tuple[float, ...]:
+    if start * stop <= 0:
+        raise PlanError(f"sweep({start!r}, {stop!r}, log=True): both ends must be other than zero and of one sign")
+    if count == 1:
+        return (float(start),)
+    ratio = stop / start
+    inner = tuple(start * ratio ** (k / (count - 1)) for k in range(count - 1))
+    return (*inner, float(stop))
+
+
 def _count_of(num: object) -> int:
     if isinstance(num, bool) or not isinstance(num, int):
         raise PlanError(f"sweep: the number of points must be a whole number, got {num!r}")
@@ -135,9 +145,9 @@ def sweep(
     >>> sweep([1, 2], "K").unit
     'K'
     """
-    if isinstance(start, Iterable) or (isinstance(start, _Listable) and not isinstance(start, float | int)):
+    if _has_many(start):
         return _sweep_values(start, stop, num, unit, step, log)
-    if num is not None and isinstance(num, str) and unit is None:
+    if isinstance(num, str) and unit is None:
         num, unit = None, num
     if stop is None:
         raise PlanError(f"sweep({start!r}) has no end: give sweep(start, stop, num, unit) or sweep([values], unit)")
@@ -145,15 +155,16 @@ def sweep(
     if (num is None) == (step is None):
         raise PlanError(f"sweep({start!r}, {stop!r}): give either the number of points or step=, not both or neither")
     if step is not None:
-        return Sweep(_stepped(first, last, step, log), "" if unit is None else unit)
-    count = _count_of(num)
-    if not log:
-        return Sweep(_linear(first, last, count), "" if unit is None else unit)
-    if first * last <= 0:
-        raise PlanError(f"sweep({start!r}, {stop!r}, log=True): both ends must be other than zero and of one sign")
-    ratio = last / first
-    inner = tuple(first * ratio ** (k / (count - 1)) for k in range(count - 1)) if count > 1 else ()
-    return Sweep((*inner, float(last if count > 1 else first)), "" if unit is None else unit)
+        values = _stepped(first, last, step, log)
+    else:
+        values = (_logarithmic if log else _linear)(first, last, _count_of(num))
+    return Sweep(values, "" if unit is None else unit)
+
+
+def _has_many(start: object) -> bool:
+    if isinstance(start, str | bytes):
+        raise PlanError(f"sweep: expected numbers, or a list of values to sweep, got {start!r}")
+    return isinstance(start, Iterable) and getattr(start, "ndim", 1) != 0
 
 
 def _sweep_values(values: object, stop: object, num: object, unit: str | None, step: float | None, log: bool) -> Sweep:
