@@ -1,1 +1,58 @@
-"""Turns a Jupyter notebook into a lab bench."""
+"""Turns a Jupyter notebook into a lab bench.
+
+`%load_ext labnb`, then `%%measure` on top of the loop that you write anyway. Names are loaded when they are used.
+"""
+
+from typing import TYPE_CHECKING
+
+if TYPE_CHECKING:
+    from IPython.core.interactiveshell import InteractiveShell
+
+    from labnb.core import sweep
+    from labnb.instruments import Instrument, Parameter, connect
+    from labnb.instruments import demo as demo_bench
+    from labnb.record import load
+    from labnb.session import Measurement
+
+__version__ = "0.1.0"
+
+_PLACES = {
+    "Instrument": ("labnb.instruments", "Instrument"),
+    "Measurement": ("labnb.session", "Measurement"),
+    "Parameter": ("labnb.instruments", "Parameter"),
+    "connect": ("labnb.instruments", "connect"),
+    "demo_bench": ("labnb.instruments", "demo"),
+    "load": ("labnb.record", "load"),
+    "sweep": ("labnb.core", "sweep"),
+}
+
+__all__ = ["Instrument", "Measurement", "Parameter", "connect", "demo_bench", "load", "sweep"]
+
+
+def __getattr__(name: str) -> object:
+    if name not in _PLACES:
+        raise AttributeError(f"module 'labnb' has no attribute {name!r}")
+    from importlib import import_module
+
+    module, attribute = _PLACES[name]
+    value = getattr(import_module(module), attribute)
+    globals()[name] = value
+    return value
+
+
+def __dir__() -> list[str]:
+    return sorted([*globals(), *_PLACES])
+
+
+def load_ipython_extension(shell: "InteractiveShell") -> None:
+    """Give `%%measure` and `sweep` to a notebook: `%load_ext labnb`."""
+    from labnb.notebook.magics import load_ipython_extension as load_it
+
+    load_it(shell)
+
+
+def unload_ipython_extension(shell: "InteractiveShell") -> None:
+    """Take them away again."""
+    from labnb.notebook.magics import unload_ipython_extension as unload_it
+
+    unload_it(shell)

@@ -1,0 +1,317 @@
+"""How the body of a `%%measure` cell becomes the body of a run: parsing and compiling, without running anything.
+
+```
+for voltage in sweep(0, 1, 3, "V"):          for voltage in __labnb_steps.loop(0):
+    psu.set(voltage)                              psu.set(voltage)
+    current: "A" = dmm.read()           →         __labnb_row1[0] = current = dmm.read()
+```
+The body becomes a function, so what it assigns stays inside. Sweeps that do not depend on names of the body are
+collected in a second function, so that the plan is known and checked before anything moves.
+"""
+
+import ast
+from collections.abc import Callable, Collection, Iterable
+from dataclasses import dataclass, field
+from typing import NoReturn
+
+from labnb.core import CellError
+from labnb.notebook._syntax import assigned_names, awaits, is_sweep_call, is_text, own_nodes, read_names
+from labnb.session import Loop, Outline, Record, Section
+
+BODY, SWEEPS, TIME_AXIS = "__labnb_body__", "__labnb_sweeps__", "time"
+_STEPS, _TICKS = "__labnb_steps", "__labnb_ticks"
+
+SweepTest = Callable[[ast.expr], bool]
+
+
+@dataclass(frozen=True, slots=True)
+class Cell:
+    """A compiled body, as a module that defines BODY and SWEEPS.
+
+    `names` are the notebook's names that it reads, `inherited` those that it also assigns: they are arguments of
+    BODY, after the steps and the ticks, so that the body sees the notebook's value until it assigns its own.
+    """
+
+    module: ast.Module
+    outline: Outline
+    awaiting: bool
+    names: tuple[str, ...]
+    inherited: tuple[str, ...]
+
+
+def compile_cell(
+    source: str,
+    filename: str,
+    *,
+    known: Collection[str] = (),
+    is_sweep: SweepTest = is_sweep_call,
+    first_line: int = 2,
+    timed: bool = False,
+) -> Cell:
+    """Return the compiled form of `source`, which begins at line `first_line` of its cell.
+
+    `known` are the names that the notebook has; `is_sweep` says of an iterated expression whether it is a sweep; `timed` puts the whole body into a loop over time.
+    Raises CellError at the line that breaks a rule: a record without unit text, inside of a nested function, or under
+    two different loops; an axis used twice; Python's own syntax errors.
+    """
+    try:
+        tree = ast.parse("\n" * (first_line - 1) + source, filename)
+    except SyntaxError as error:
+        raise _syntax_error(error) from None
+    return _Writer(tree, source.splitlines(), filename, first_line, is_sweep).cell(timed, known)
+
+
+def _syntax_error(error: SyntaxError) -> CellError:
+    ours = CellError(error.msg)
+    ours.msg, ours.filename, ours.text = error.msg, error.filename, error.text
+    ours.lineno, ours.offset = error.lineno, error.offset
+    ours.end_lineno, ours.end_offset = error.end_lineno, error.end_offset
+    return ours
+
+
+@dataclass
+class _LoopDraft:
+    name: str
+    parent: int | None
+    before: int
+    after: int = -1
+    straight: bool = True
+
+
+@dataclass
+class _SectionDraft:
+    loop: int | None
+    records: list[Record] = field(default_factory=list[Record])
+    conditional: bool = False
+
+
+class _Writer:
+    """Rewrites the statements of a body; collects its loops, sections and records on the way."""
+
+    def __init__(self, tree: ast.Module, lines: list[str], filename: str, first_line: int, is_sweep: SweepTest) -> None:
+        self._tree, self._lines, self._filename, self._first_line = tree, lines, filename, first_line
+        self._is_sweep = is_sweep
+        self._awaiting = awaits(tree)
+        self._assigned = assigned_names(tree)
+        self._names = read_names(tree)
+        self._loops = list[_LoopDraft]()
+        self._sections = [_SectionDraft(None)]
+        self._hoisted = list[tuple[int, ast.expr]]()
+        self._lines_of = dict[str, int]()
+        self._loop: int | None = None  # the sweep loop around, its present section, and what else is between
+        self._section = 0
+        self._branches = 0
+        self._plain_loops = 0
+
+    def cell(self, timed: bool, known: Collection[str]) -> Cell:
+        self._refuse_returns()
+        if timed:
+            self._open_loop(TIME_AXIS, self._tree)
+        body = self._block(self._tree.body)
+        if timed:
+            self._loops[0].after = self._section
+            body = [self._time_loop(body)]
+        axes = {loop.name for loop in self._loops}
+        inherited = tuple(sorted((self._assigned & self._names & set(known)) - axes))
+        module = ast.Module([self._sweeps_function(), self._body_function(body, inherited)], [])
+        names = tuple(sorted(self._names - self._assigned | set(inherited)))
+        return Cell(ast.fix_missing_locations(module), self._outline(timed), self._awaiting, names, inherited)
+
+    def _outline(self, timed: bool) -> Outline:
+        loops = tuple(
+            Loop(key, loop.name, loop.parent, self._filled(loop.before), self._filled(loop.after))
+            for key, loop in enumerate(self._loops)
+        )
+        sections = tuple(
+            Section(key, draft.loop, tuple(draft.records), self._conditional(draft))
+            for key, draft in enumerate(self._sections)
+        )
+        return Outline(loops, sections, None if timed else self._filled(self._section))
+
+    def _filled(self, section: int) -> int | None:
+        return section if self._sections[section].records else None
+
+    def _conditional(self, draft: _SectionDraft) -> bool:
+        straight = draft.loop is None or self._loops[draft.loop].straight
+        return draft.conditional or not straight or not draft.records
+
+    # ---- statements
+
+    def _block(self, statements: Iterable[ast.stmt]) -> list[ast.stmt]:
+        return [written for statement in statements for written in self._statement(statement)]
+
+    def _statement(self, node: ast.stmt) -> list[ast.stmt]:
+        match node:
+            case ast.For() if self._is_sweep(node.iter):
+                return [self._sweep(node)]
+            case ast.AsyncFor() if self._is_sweep(node.iter):
+                self._fail(node, "write `for`, not `async for`, over a sweep; its body may await all the same")
+            case ast.For() | ast.AsyncFor() | ast.While():
+                self._plain_loops += 1
+                self._branch(node)
+                self._plain_loops -= 1
+            case ast.AnnAssign():
+                return [self._record(node)]
+            case ast.Break() | ast.Continue():
+                return self._leave(node)
+            case ast.FunctionDef() | ast.AsyncFunctionDef() | ast.ClassDef():
+                self._check_nested(node)
+            case _:
+                self._branch(node)
+        return [node]
+
+    def _branch(self, node: ast.stmt) -> None:
+        """Rewrite the blocks of an if, try, with, match or plain loop; what they record may be absent."""
+        self._branches += 1
+        for holder in (node, *getattr(node, "handlers", ()), *getattr(node, "cases", ())):
+            for block in ("body", "orelse", "finalbody"):
+                if getattr(holder, block, None):
+                    setattr(holder, block, self._block(getattr(holder, block)))
+        self._branches -= 1
+
+    def _sweep(self, node: ast.For) -> ast.stmt:
+        if not isinstance(node.target, ast.Name):
+            self._fail(node, "a sweep loop has one name: for voltage in sweep(...)")
+        around = self._loop, self._branches, self._plain_loops
+        key = self._open_loop(node.target.id, node)
+        self._branches = self._plain_loops = 0
+        node.body = self._block(node.body)
+        self._loops[key].after = self._section
+        self._loop, self._branches, self._plain_loops = around
+        self._section = self._new_section()
+        node.orelse = self._block(node.orelse)
+        node.iter = ast.copy_location(self._setpoints(key, node.iter), node.iter)
+        if self._awaiting:
+            node.body.insert(0, self._rest())
+        return node
+
+    def _open_loop(self, name: str, node: ast.AST) -> int:
+        for loop in self._loops:
+            if loop.name == name:
+                self._fail(node, f"the axis {name!r} is used twice; every sweep needs a name of its own")
+        if name in self._lines_of:
+            self._fail(node, f"{name!r} is recorded in line {self._lines_of[name]}; the axis needs another name")
+        key = len(self._loops)
+        self._loops.append(_LoopDraft(name, self._loop, self._section))
+        self._loop = key
+        self._section = self._new_section()
+        return key
+
+    def _new_section(self) -> int:
+        self._sections.append(_SectionDraft(self._loop))
+        return len(self._sections) - 1
+
+    def _setpoints(self, key: int, iterable: ast.expr) -> ast.expr:
+        """Return what the loop iterates: a sweep that needs nothing of the body is evaluated beforehand."""
+        if read_names(iterable) & self._assigned or awaits(iterable):
+            return _call("loop", ast.Constant(key), iterable)
+        self._hoisted.append((key, iterable))
+        return _call("loop", ast.Constant(key))
+
+    def _leave(self, node: ast.stmt) -> list[ast.stmt]:
+        """Keep what this pass has recorded before a break or continue leaves it."""
+        if self._plain_loops or self._loop is None:
+            return [node]
+        self._loops[self._loop].straight = False
+        keep = ast.Expr(_call("keep", ast.Constant(self._section)))
+        return [ast.copy_location(keep, node), node]
+
+    def _record(self, node: ast.AnnAssign) -> ast.stmt:
+        if not isinstance(node.target, ast.Name):
+            self._fail(node, 'only a plain name can be recorded: current: "A" = ...')
+        name = node.target.id
+        if not (isinstance(node.annotation, ast.Constant) and isinstance(node.annotation.value, str)):
+            written = ast.unparse(node.annotation)
+            self._fail(
+                node,
+                f"{written} is no unit: an annotation records, and its unit is a text. Write "
+                f'{name}: "{written}" = ... (or {name}: "" without a unit, or drop the annotation of a temporary)',
+            )
+        if node.value is None:
+            self._fail(node, f"{name!r} has a unit but no value to record")
+        column = self._column(node, name, node.annotation.value)
+        row = ast.Subscript(ast.Name(_row(self._section), ast.Load()), ast.Constant(column), ast.Store())
+        return ast.copy_location(ast.Assign([row, node.target], node.value), node)
+
+    def _column(self, node: ast.AnnAssign, name: str, unit: str) -> int:
+        section = self._sections[self._section]
+        if any(loop.name == name for loop in self._loops):
+            self._fail(node, f"{name!r} is an axis, so its setpoints are kept anyway; record a reading by another name")
+        section.conditional |= bool(self._branches)
+        for column, record in enumerate(section.records):
+            if record.name == name:
+                if record.unit != unit:
+                    self._fail(node, f"{name!r} has the unit {record.unit!r} in line {self._lines_of[name]} already")
+                return column
+        if name in self._lines_of:
+            self._fail(
+                node, f"{name!r} is recorded in line {self._lines_of[name]} already, under other loops; use two names"
+            )
+        self._lines_of[name] = node.lineno
+        section.records.append(Record(name, unit))
+        return len(section.records) - 1
+
+    # ---- what is written around
+
+    def _rest(self) -> ast.stmt:
+        due = ast.Attribute(ast.Name(_STEPS, ast.Load()), "due", ast.Load())
+        return ast.If(due, [ast.Expr(ast.Await(_call("rest")))], [])
+
+    def _time_loop(self, body: list[ast.stmt]) -> ast.stmt:
+        wait = ast.Await(_call("wait_tick_async")) if self._awaiting else _call("wait_tick")
+        ticks = ast.Call(ast.Name(_TICKS, ast.Load()), [], [])
+        return ast.For(ast.Name("__labnb_time", ast.Store()), ticks, [ast.Expr(wait), *body], [])
+
+    def _sweeps_function(self) -> ast.stmt:
+        keys: list[ast.expr | None] = [ast.Constant(key) for key, _ in self._hoisted]
+        result = ast.Return(ast.Dict(keys, [iterable for _, iterable in self._hoisted]))
+        return ast.FunctionDef(SWEEPS, _arguments(()), [result], [])
+
+    def _body_function(self, body: list[ast.stmt], inherited: tuple[str, ...]) -> ast.stmt:
+        rows = [_take_row(key) for key, section in enumerate(self._sections) if section.records]
+        kind = ast.AsyncFunctionDef if self._awaiting else ast.FunctionDef
+        return kind(BODY, _arguments((_STEPS, _TICKS, *inherited)), [*rows, *body, ast.Pass()], [])
+
+    # ---- what is refused
+
+    def _refuse_returns(self) -> None:
+        for node in own_nodes(self._tree):
+            if isinstance(node, ast.Return):
+                self._fail(node, "'return' outside of a function; leave a loop by break, end the run by Stop")
+            if isinstance(node, ast.Yield | ast.YieldFrom):
+                self._fail(node, "'yield' outside of a function")
+
+    def _check_nested(self, node: "ast.FunctionDef | ast.AsyncFunctionDef | ast.ClassDef") -> None:
+        for inner in ast.walk(node):
+            if isinstance(inner, ast.AnnAssign) and is_text(inner.annotation):
+                self._fail(
+                    inner, f"a record inside of {node.name!r} belongs to no loop; return the value and record it there"
+                )
+            if isinstance(inner, ast.For) and self._is_sweep(inner.iter):
+                self._fail(inner, f"a sweep inside of {node.name!r} is no loop of the measurement; move it out")
+
+    def _fail(self, node: ast.AST, message: str) -> NoReturn:
+        error = CellError(message)
+        error.msg, error.filename = message, self._filename
+        error.lineno = getattr(node, "lineno", self._first_line)
+        error.offset = getattr(node, "col_offset", 0) + 1
+        line = error.lineno - self._first_line
+        error.text = self._lines[line] if 0 <= line < len(self._lines) else None
+        raise error
+
+
+def _row(section: int) -> str:
+    return f"__labnb_row{section}"
+
+
+def _call(method: str, *arguments: ast.expr) -> ast.expr:
+    return ast.Call(ast.Attribute(ast.Name(_STEPS, ast.Load()), method, ast.Load()), list(arguments), [])
+
+
+def _take_row(section: int) -> ast.stmt:
+    rows = ast.Attribute(ast.Name(_STEPS, ast.Load()), "rows", ast.Load())
+    return ast.Assign([ast.Name(_row(section), ast.Store())], ast.Subscript(rows, ast.Constant(section), ast.Load()))
+
+
+def _arguments(names: tuple[str, ...]) -> ast.arguments:
+    return ast.arguments([], [ast.arg(name) for name in names], None, [], [], None, [])

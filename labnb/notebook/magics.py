@@ -1,0 +1,121 @@
+"""`%load_ext labnb` and `%%measure`: what IPython calls."""
+
+import asyncio
+from collections.abc import Coroutine
+from types import TracebackType
+from typing import Any
+
+from IPython.core.interactiveshell import InteractiveShell
+from IPython.core.magic import Magics, cell_magic, magics_class
+
+from labnb.core import CellError, sweep
+from labnb.notebook.loop import MeasureInterrupted, interrupts
+from labnb.notebook.output import Output, session_output
+from labnb.notebook.prepare import Prepared, prepare
+from labnb.notebook.request import USAGE, Request, parse_line
+from labnb.session import Run, data_root, forget_view, register_view
+
+_CALL = "get_ipython().run_cell_magic('measure'"
+
+
+@magics_class
+class MeasureMagics(Magics):
+    """The cell magics of labnb."""
+
+    shell: InteractiveShell
+
+    @cell_magic
+    def measure(self, line: str, cell: str) -> Coroutine[Any, Any, Run]:
+        """Record the loop in this cell."""
+        __tracebackhide__ = True
+        request = parse_line(line)
+        filename, source = _register(self.shell, line, cell)
+        try:
+            prepared = prepare(request, source, filename, self.shell.user_ns)
+        except CellError:
+            raise
+        except Exception as error:  # noqa: BLE001  raised again at once, from the user's line on
+            raise _own(error, filename) from None
+        return _measure(self.shell, request, prepared, filename)
+
+
+MeasureMagics.measure.__doc__ = f"""Record the loop in this cell: live, interruptible, safe on disk.
+
+```
+%%measure iv
+for temperature in sweep([280, 300, 320], "K"):
+    await oven.setpoint.set(temperature)
+    stage: "K" = await oven.temperature.get()
+    for voltage in sweep(0, 0.8, 81, "V"):
+        await psu.channel(1).set(voltage=voltage)
+        current: "A" = (await dmm.measure_current_dc()).values
+```
+`for NAME in sweep(...)` makes an axis, `name: "unit" = value` records; all else is Python as ever. The body has a
+scope of its own: it reads the notebook's names, what it assigns stays inside. Afterwards `iv` is the run: `iv.data`.
+
+{USAGE}
+"""
+
+
+async def _measure(shell: InteractiveShell, request: Request, prepared: Prepared, filename: str) -> Run:
+    __tracebackhide__ = True
+    run = Run(
+        prepared.job,
+        data_root(request.store),
+        lambda run: Output(run, plot=request.plot, show_error=shell.showtraceback if request.background else None),
+    )
+    run.start()
+    shell.user_ns[request.name] = run
+    if request.background:
+        return run
+    task = asyncio.current_task()
+    if task is None:
+        raise RuntimeError("a coroutine runs outside of a task")
+    with interrupts(task.cancel, prepared.code):
+        try:
+            return await run.foreground()
+        except asyncio.CancelledError:
+            while task.cancelling():
+                task.uncancel()
+            raise MeasureInterrupted(f"{run.kept} ({run.path})") from None
+        except Exception as error:  # noqa: BLE001  raised again at once, from the user's line on
+            raise _own(error, filename) from error.__cause__
+
+
+def _register(shell: InteractiveShell, line: str, cell: str) -> tuple[str, str]:
+    """Make the cell's text known to tracebacks; return its file name there and the body as plain Python."""
+    source = shell.transform_cell(cell)
+    text = f"%%measure {line}\n{source}"
+    return shell.compile.cache(text, shell.execution_count, raw_code=text), source
+
+
+def _own(error: Exception, filename: str) -> Exception:
+    """Return `error` with a traceback that begins at the user's own line, if it passed one."""
+    trace: TracebackType | None = error.__traceback__
+    while trace is not None and trace.tb_frame.f_code.co_filename != filename:
+        trace = trace.tb_next
+    return error if trace is None else error.with_traceback(trace)
+
+
+def _await_measure(lines: list[str]) -> list[str]:
+    """Await the magic: a measurement in the foreground keeps its cell busy, not the kernel. Its value is not echoed."""
+    if lines and lines[0].startswith(_CALL):
+        text = "".join(lines)
+        return [f"await {text.rstrip()};\n"]
+    return lines
+
+
+def load_ipython_extension(shell: InteractiveShell) -> None:
+    """Give `%%measure` and `sweep` to a notebook. Loading it twice changes nothing."""
+    shell.register_magics(MeasureMagics)
+    if _await_measure not in shell.input_transformers_post:
+        shell.input_transformers_post.append(_await_measure)
+    shell.push({"sweep": sweep}, interactive=False)
+    register_view(session_output)
+
+
+def unload_ipython_extension(shell: InteractiveShell) -> None:
+    """Take them away again."""
+    shell.input_transformers_post[:] = [t for t in shell.input_transformers_post if t is not _await_measure]
+    shell.magics_manager.magics["cell"].pop("measure", None)
+    forget_view(session_output)

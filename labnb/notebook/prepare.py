@@ -1,0 +1,124 @@
+"""From the text of a `%%measure` cell to a job that is checked and ready to run; nothing moves here."""
+
+import ast
+import platform
+import types
+from collections.abc import Callable, Iterator, Mapping
+from dataclasses import dataclass
+from typing import Any, cast
+
+from labnb.instruments import Instrument
+
+from labnb.core import Axis, CellError, OpenAxis, PlanError, Sweep
+from labnb.notebook._syntax import is_sweep_call
+from labnb.notebook.cell import BODY, SWEEPS, TIME_AXIS, Cell, compile_cell
+from labnb.notebook.request import Request
+from labnb.session import Job, Steps
+from labnb.session.steps import LoopAxis
+
+# The notebook's names may hold anything.
+Namespace = dict[str, Any]
+
+
+@dataclass(frozen=True, slots=True)
+class Prepared:
+    """A job, and the code object of its body (to know whether it is on the stack)."""
+
+    job: Job
+    code: types.CodeType
+
+
+def prepare(request: Request, source: str, filename: str, names: Namespace) -> Prepared:
+    """Compile `source` against the notebook's `names` and evaluate its sweeps.
+
+    Raises CellError at the body's own line for what cannot be a measurement, PlanError for what the sweeps say.
+    """
+    timed = request.every_s is not None
+
+    def is_sweep(node: ast.expr) -> bool:
+        return is_sweep_call(node) or (isinstance(node, ast.Name) and isinstance(names.get(node.id), Sweep))
+
+    cell = compile_cell(source, filename, known=names, is_sweep=is_sweep, timed=timed)
+    if not any(section.records for section in cell.outline.sections):
+        raise CellError('nothing would be recorded; give what you measure a unit: current: "A" = dmm.read()')
+    functions = Namespace()
+    # The user's own code, compiled from his cell; it sees the notebook's names as its globals.
+    exec(compile(cell.module, filename, "exec", dont_inherit=True), names, functions)  # noqa: S102
+    axes = _axes(cell, functions[SWEEPS])
+    if timed:
+        axes[0] = _time_axis(request)
+    instruments = tuple(dict.fromkeys(find_instruments(cell.names, names)))
+    body = _bind(cell, functions[BODY], names, axes, request.every_s)
+    job = Job(request.name, cell.outline, body, cell.awaiting, axes, instruments, _metadata(request, source))
+    return Prepared(job, functions[BODY].__code__)
+
+
+def _axes(cell: Cell, evaluate: Callable[[], Mapping[int, object]]) -> dict[int, LoopAxis]:
+    axes = dict[int, LoopAxis]()
+    for key, values in evaluate().items():
+        loop = cell.outline.loops[key]
+        if not isinstance(values, Sweep):
+            raise PlanError(f"the loop over {loop.name!r} needs a sweep, got {values!r}")
+        axes[key] = Axis(loop.name, values.values, values.unit)
+    return axes
+
+
+def _time_axis(request: Request) -> LoopAxis:
+    interval = cast(float, request.every_s)
+    if request.ticks is None:
+        return OpenAxis(TIME_AXIS, interval, "s")
+    return Axis(TIME_AXIS, tuple(k * interval for k in range(request.ticks)), "s")
+
+
+def _bind(
+    cell: Cell, function: Callable[..., Any], names: Namespace, axes: Mapping[int, LoopAxis], every_s: float | None
+) -> Callable[[Steps], Any]:
+    """Return the body as the engine calls it: with the steps alone."""
+
+    def body(steps: Steps) -> Any:  # None, or a coroutine: the user's code decides
+        inherited = {name: names[name] for name in cell.inherited}
+
+        def ticks() -> Iterator[object]:
+            return steps.ticks(0, axes[0], cast(float, every_s))
+
+        return function(steps, ticks, **inherited)
+
+    return body
+
+
+def _metadata(request: Request, source: str) -> dict[str, object]:
+    return {"source": source, "note": request.note, "every_s": request.every_s, "python": platform.python_version()}
+
+
+def find_instruments(wanted: tuple[str, ...], names: Mapping[str, object]) -> Iterator[Instrument]:
+    """Yield the instruments behind the names that a body uses: also in benches, and in functions that it calls."""
+    seen = set[int]()
+    waiting = [names[name] for name in wanted if name in names]
+    while waiting:
+        value = waiting.pop(0)
+        if id(value) in seen:
+            continue
+        seen.add(id(value))
+        if isinstance(value, Instrument):
+            yield value
+        elif isinstance(value, types.FunctionType):
+            waiting.extend(_used_by(value))
+        elif isinstance(value, types.MethodType):
+            waiting.append(value.__self__)
+        elif isinstance(value, dict | list | tuple) and len(value) < 100:
+            values = cast("dict[object, object]", value).values() if isinstance(value, dict) else value
+            waiting.extend(item for item in values if isinstance(item, Instrument))
+        elif not isinstance(value, type | types.ModuleType):
+            held = cast("dict[str, object]", getattr(value, "__dict__", {}))
+            waiting.extend(item for item in tuple(held.values()) if isinstance(item, Instrument))
+
+
+def _used_by(function: types.FunctionType) -> Iterator[object]:
+    for name in function.__code__.co_names:
+        if name in function.__globals__:
+            yield function.__globals__[name]
+    for cell in function.__closure__ or ():
+        try:
+            yield cell.cell_contents
+        except ValueError:  # not assigned yet
+            continue

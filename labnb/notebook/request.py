@@ -1,0 +1,117 @@
+"""What the line after `%%measure` asks for: a pure parser."""
+
+import math
+import re
+import shlex
+from dataclasses import dataclass
+from difflib import get_close_matches
+
+from labnb.core import PlanError, check_name
+
+USAGE = """%%measure [NAME] [-b] [--every INTERVAL [--for DURATION]] [--plot X,Y] [--note TEXT] [--store FOLDER]
+
+NAME            what the run is called, and the variable that holds it afterwards (default: run)
+-b, --background   return at once; later cells run while the measurement goes on
+--every 250ms   without a sweep around everything: measure the body again and again, on a drift-free schedule
+--for 5s        how long (with --every)
+--plot X,Y      which variables the live figure shows
+--note TEXT     kept with the data
+--store FOLDER  where runs are kept (default: $LABNB_DATA or ./labnb-data)"""
+
+_UNITS = {"us": 1e-6, "µs": 1e-6, "ms": 1e-3, "s": 1.0, "": 1.0, "min": 60.0, "m": 60.0, "h": 3600.0, "d": 86400.0}
+_DURATION = re.compile(r"(\d+(?:\.\d*)?|\.\d+)\s*([a-zµ]*)")
+
+
+@dataclass(frozen=True, slots=True)
+class Request:
+    """The options of one `%%measure` cell; times in seconds."""
+
+    name: str = "run"
+    background: bool = False
+    every_s: float | None = None
+    for_s: float | None = None
+    plot: tuple[str, ...] = ()
+    note: str = ""
+    store: str | None = None
+
+    @property
+    def ticks(self) -> int | None:
+        """How many points the schedule has; None if it is endless or there is none."""
+        if self.every_s is None or self.for_s is None:
+            return None
+        return max(1, math.floor(self.for_s / self.every_s + 1e-9))
+
+
+def parse_duration(text: str, what: str) -> float:
+    """Return seconds for `250ms`, `1.5`, `2min`. Raises PlanError otherwise.
+
+    >>> parse_duration("250ms", "--every")
+    0.25
+    """
+    match = _DURATION.fullmatch(text.strip())
+    if match is None or match[2] not in _UNITS:
+        raise PlanError(f"{what} {text!r} is not a time; write for example 250ms, 1.5s, 2min or 1h")
+    seconds = float(match[1]) * _UNITS[match[2]]
+    if seconds <= 0:
+        raise PlanError(f"{what} must be longer than zero, got {text!r}")
+    return seconds
+
+
+_WITH_VALUE = {"--every": "every_s", "--for": "for_s", "--plot": "plot", "--note": "note", "--store": "store"}
+
+
+def parse_line(line: str) -> Request:
+    """Return what `line` asks for. Raises PlanError with the usage if it cannot be understood."""
+    try:
+        words = shlex.split(line)
+    except ValueError as error:
+        raise PlanError(f"%%measure {line}: {error}\n\n{USAGE}") from None
+    found = dict[str, object]()
+    position = 0
+    while position < len(words):
+        position = _take(words, position, found)
+    request = Request(**found)  # pyright: ignore[reportArgumentType]  _take made each value of its field's type
+    if request.for_s is not None and request.every_s is None:
+        raise PlanError("--for needs --every: how often to measure, e.g. --every 250ms --for 5s")
+    return request
+
+
+def _take(words: list[str], position: int, found: dict[str, object]) -> int:
+    word, _, inline = words[position].partition("=") if words[position].startswith("--") else (words[position], "", "")
+    if word in ("-b", "--background"):
+        found["background"] = True
+        return position + 1
+    if word not in _WITH_VALUE:
+        _take_name(word, found)
+        return position + 1
+    if inline:
+        text, after = inline, position + 1
+    elif position + 1 < len(words):
+        text, after = words[position + 1], position + 2
+    else:
+        raise PlanError(f"{word} needs a value\n\n{USAGE}")
+    found[_WITH_VALUE[word]] = _value(word, text)
+    return after
+
+
+def _value(option: str, text: str) -> object:
+    if option in ("--every", "--for"):
+        return parse_duration(text, option)
+    if option == "--plot":
+        return tuple(part.strip() for part in text.split(",") if part.strip())
+    return text
+
+
+def _take_name(word: str, found: dict[str, object]) -> None:
+    if word.startswith("-"):
+        near = get_close_matches(word, [*_WITH_VALUE, "--background", "-b"], 1)
+        hint = f"; did you mean {near[0]}?" if near else ""
+        raise PlanError(f"%%measure does not know {word}{hint}\n\n{USAGE}")
+    if "name" in found:
+        raise PlanError(f"%%measure: two names, {found['name']!r} and {word!r}; one run has one name\n\n{USAGE}")
+    check_name(word, "run")
+    if not word.isidentifier():
+        raise PlanError(
+            f"run name {word!r}: it becomes a variable of the notebook, so use letters, digits and '_' only"
+        )
+    found["name"] = word

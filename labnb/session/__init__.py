@@ -1,0 +1,24 @@
+"""Measurements as people describe them, and the engine that runs them."""
+
+from labnb.session._views import forget_view, register_view
+from labnb.session.job import Job, View
+from labnb.session.measurement import Measurement, MeasurementSession, data_root
+from labnb.session.outline import Loop, Outline, Record, Section
+from labnb.session.run import Run
+from labnb.session.steps import Steps
+
+__all__ = [
+    "Job",
+    "Loop",
+    "Measurement",
+    "MeasurementSession",
+    "Outline",
+    "Record",
+    "Run",
+    "Section",
+    "Steps",
+    "View",
+    "data_root",
+    "forget_view",
+    "register_view",
+]

@@ -1,0 +1,89 @@
+"""How a running body learns that it shall pause, stop or give up: one order, obeyed between two points."""
+
+import asyncio
+import threading
+from collections.abc import Callable
+from enum import Enum
+
+
+class Order(Enum):
+    """What the body has to do at its next point."""
+
+    GO = "go"
+    HOLD = "hold"
+    STOP = "stop"
+
+
+class Halted(BaseException):
+    """Leaves the body between two points.
+
+    Not an Exception: a body that catches its own instrument errors must not catch this. `with` and `finally` of the
+    body still run.
+    """
+
+
+class Interrupted(BaseException):
+    """The body was broken off by the keyboard."""
+
+
+class Gate:
+    """Hold the order of one run. The run's loop writes it; the body, on a loop or in a thread, obeys it.
+
+    `bell` is called after every change, so that the body's loops look up even while nothing else would make them.
+    """
+
+    def __init__(self, bell: Callable[[], None]) -> None:
+        self._order = Order.GO
+        self._changed = threading.Condition()
+        self._bell = bell
+        self._waiters: set[tuple[asyncio.AbstractEventLoop, asyncio.Event]] = set()
+
+    @property
+    def order(self) -> Order:
+        """The order in force."""
+        return self._order
+
+    def give(self, order: Order) -> None:
+        """Put `order` in force; STOP is final. May be called from any thread."""
+        with self._changed:
+            if self._order is Order.STOP:
+                return
+            self._order = order
+            self._changed.notify_all()
+            waiters = list(self._waiters)
+        for loop, event in waiters:
+            loop.call_soon_threadsafe(event.set)
+        self._bell()
+
+    def obey(self, pause_s: float = 0.0) -> None:
+        """Block for `pause_s` and while the order is HOLD. Raises Halted when it is STOP."""
+        with self._changed:
+            if pause_s > 0:
+                self._changed.wait_for(lambda: self._order is Order.STOP, pause_s)
+            self._changed.wait_for(lambda: self._order is not Order.HOLD)
+            if self._order is Order.STOP:
+                raise Halted
+
+    async def obey_async(self, pause_s: float = 0.0) -> None:
+        """Give the loop a turn, then wait like `obey`. Raises Halted when the order is STOP."""
+        await asyncio.sleep(0)
+        if pause_s > 0 and self._order is not Order.STOP:
+            await self._wait(lambda: self._order is Order.STOP, pause_s)
+        if self._order is Order.HOLD:
+            await self._wait(lambda: self._order is not Order.HOLD, None)
+        if self._order is Order.STOP:
+            raise Halted
+
+    async def _wait(self, condition: Callable[[], bool], timeout_s: float | None) -> None:
+        event = asyncio.Event()
+        waiter = (asyncio.get_running_loop(), event)
+        self._waiters.add(waiter)
+        try:
+            async with asyncio.timeout(timeout_s):
+                while not condition():
+                    await event.wait()
+                    event.clear()
+        except TimeoutError:
+            return
+        finally:
+            self._waiters.discard(waiter)

@@ -1,0 +1,43 @@
+"""What the engine is given: a job to run, and a view that shows it."""
+
+from collections.abc import Awaitable, Callable, Mapping, Sequence
+from dataclasses import dataclass, field
+from typing import Protocol
+
+from labnb.core import Sink
+from labnb.instruments import Instrument
+from labnb.session.outline import Outline
+from labnb.session.steps import LoopAxis, Steps
+
+BlockingBody = Callable[[Steps], None]
+AwaitingBody = Callable[[Steps], Awaitable[None]]
+
+
+@dataclass(frozen=True, slots=True)
+class Job:
+    """What to run: the outline, the axes that are known beforehand, and a body that walks through them."""
+
+    name: str
+    outline: Outline
+    body: BlockingBody | AwaitingBody
+    awaiting: bool
+    axes: Mapping[int, LoopAxis] = field(default_factory=dict[int, LoopAxis])
+    instruments: Sequence[Instrument] = ()
+    metadata: Mapping[str, object] = field(default_factory=dict[str, object])
+
+
+class View(Protocol):
+    """Shows a run. Its `sink` takes the points; `update` is called on the run's loop at most ten times a second."""
+
+    @property
+    def sink(self) -> Sink:
+        """Where the points go."""
+        ...
+
+    def update(self) -> None:
+        """Show the present snapshot."""
+        ...
+
+    async def end(self) -> None:
+        """Show the final state, for ever."""
+        ...

@@ -1,0 +1,392 @@
+"""One run, from its first point to its one exit: the handle that people hold meanwhile.
+
+Every exit (done, stop, error, cancel, cancel twice) leads through `_finish`, which makes the instruments safe, seals
+the data and sets the true final state. Only the run's loop writes its state.
+"""
+
+import asyncio
+import contextlib
+import html
+import time
+from collections.abc import Awaitable, Callable, Generator
+from pathlib import Path
+from typing import TYPE_CHECKING, Any, cast
+
+from labnb.core import (
+    ABSENT,
+    Event,
+    Group,
+    InstrumentError,
+    LifecycleError,
+    Point,
+    RunCancelled,
+    Sink,
+    State,
+    step,
+)
+from labnb.instruments import Lane
+from labnb.live import Reading, Snapshot, Ticker
+from labnb.record import Recorder, load
+from labnb.session import _active
+from labnb.session._gate import Order
+from labnb.session.outline import Outline
+from labnb.session.steps import Steps
+
+if TYPE_CHECKING:
+    import xarray as xr
+
+_STOP_GRACE_S = 0.1  # how long a stop waits for the present point before it cuts the body's await short
+
+
+class Run:
+    """A measurement that runs or ran: awaitable, stoppable, with its data at hand.
+
+    `await run` waits for the end and returns the run; it raises what the measurement raised, or RunCancelled.
+    """
+
+    def __init__(self, job: Job, root: Path, make_view: "Callable[[Run], View | None] | None" = None) -> None:
+        _active.check_free(job.instruments)
+        self._job = job
+        self._recorder = Recorder.create(root, job.name, _metadata(job))
+        self._lane = Lane(f"run {self._recorder.run_id}")
+        self._state = State.CREATED
+        self._error: BaseException | None = None
+        self._warnings: list[str] = []
+        self._sinks: list[Sink] = [self._recorder]
+        self._view = make_view(self) if make_view is not None else None
+        if self._view is not None:
+            self._sinks.append(self._view.sink)
+        self._steps = Steps(
+            job.outline, dict(job.axes), awaiting=job.awaiting, declare=self._declare, put=self._route()
+        )
+        self._performance = Performance(job, self._steps, self._lane, self._companions())
+        self._started_ns = 0
+        self._begun = self._finished = 0.0
+        self._main: asyncio.Task[None] | None = None
+        self._loop: asyncio.AbstractEventLoop | None = None
+
+    # ---- what people read
+
+    @property
+    def name(self) -> str:
+        """The name it was given."""
+        return self._job.name
+
+    @property
+    def run_id(self) -> str:
+        """Name and four digits: unique, also on disk."""
+        return self._recorder.run_id
+
+    @property
+    def path(self) -> Path:
+        """Its folder; the zarr store is `data.zarr` in it."""
+        return self._recorder.path
+
+    @property
+    def state(self) -> State:
+        """Where it is between created and its end."""
+        return self._state
+
+    @property
+    def error(self) -> BaseException | None:
+        """What ended it, if it failed."""
+        return self._error
+
+    @property
+    def points(self) -> int:
+        """Points of the innermost loop that are kept."""
+        return self._steps.points
+
+    @property
+    def total(self) -> int | None:
+        """Points of the innermost loop that it will have; None if nobody knows."""
+        return self._steps.total
+
+    @property
+    def outline(self) -> Outline:
+        """Its loops and sections."""
+        return self._job.outline
+
+    @property
+    def warnings(self) -> tuple[str, ...]:
+        """What did not stop it but should be known."""
+        return tuple(self._warnings)
+
+    @property
+    def data(self) -> "xr.Dataset":
+        """Everything measured so far, as stored: a lazy dataset for large runs. Not measured yet is NaN."""
+        if not self._state.ended:
+            self._recorder.flush()
+        return load(self.path)
+
+    def snapshot(self) -> Snapshot:
+        """Return what is to be shown about it now."""
+        end = self._finished or time.monotonic()
+        return Snapshot(
+            name=self.name,
+            run_id=self.run_id,
+            state=self._state,
+            points=self.points,
+            total=self.total,
+            elapsed_s=end - self._begun if self._begun else 0.0,
+            setpoint="" if self._state.ended else self._steps.setpoint_text(),
+            latest=self._latest(),
+            path=_short(self.path),
+            started_ns=self._started_ns,
+            warnings=self.warnings,
+            error="" if self._error is None else _one_line(self._error),
+        )
+
+    def _latest(self) -> tuple[Reading, ...]:
+        found = list[Reading]()
+        for slot in self._steps.slots:
+            for record, value in zip(slot.records, slot.shown, strict=True):
+                shape: object = getattr(value, "shape", ())
+                if value is not ABSENT and not shape:
+                    found.append(Reading(record.name, cast("float", value), record.unit))
+        return tuple(found)
+
+    # ---- what people ask for, from any thread
+
+    def pause(self) -> None:
+        """Hold before the next point. Raises LifecycleError if it has ended."""
+        self._post(Event.PAUSE, Order.HOLD)
+
+    def resume(self) -> None:
+        """Go on after a pause. Raises LifecycleError if it has ended."""
+        self._post(Event.RESUME, Order.GO)
+
+    def stop(self) -> None:
+        """End it normally after the present point, or at the body's next await. A run that has ended stays as it is."""
+        if not self._state.ended:
+            self._post(Event.STOP, Order.STOP)
+
+    def cancel(self) -> None:
+        """End it now: the present point is dropped, those before are kept. A run that has ended stays as it is."""
+        if self._loop is None:
+            raise LifecycleError(f"run {self.run_id} has not been started")
+        self._loop.call_soon_threadsafe(self._cancel)
+
+    def _post(self, event: Event, order: Order) -> None:
+        step(self._state, event)  # raises here, where it was asked for
+        if self._loop is None:
+            raise LifecycleError(f"run {self.run_id} has not been started")
+        if _running_loop() is self._loop:
+            self._obey(event, order)
+        else:
+            self._loop.call_soon_threadsafe(self._obey, event, order)
+
+    def _obey(self, event: Event, order: Order) -> None:
+        if self._state.ended or self._state is State.CLOSING:
+            return
+        self._state = step(self._state, event)
+        self._steps.gate.give(order)
+        if order is Order.STOP and self._loop is not None:
+            self._loop.call_later(_STOP_GRACE_S, self._performance.cut)
+
+    def _cancel(self) -> None:
+        if self._main is not None and not self._state.ended:
+            self._main.cancel()
+
+    # ---- its life
+
+    def start(self) -> "Run":
+        """Begin on the running loop and return at once. Raises LifecycleError if it was started before."""
+        following = step(self._state, Event.START)
+        _active.enter(self, self._job.instruments)
+        self._state = following
+        self._loop = asyncio.get_running_loop()
+        self._started_ns, self._begun = time.time_ns(), time.monotonic()
+        self._main = self._loop.create_task(self._live(), name=f"labnb {self.run_id}")
+        return self
+
+    def __await__(self) -> Generator[Any, None, "Run"]:  # the protocol of await has Any
+        return self._wait().__await__()
+
+    async def _wait(self) -> "Run":
+        if self._main is None:
+            raise LifecycleError(f"run {self.run_id} has not been started")
+        with contextlib.suppress(asyncio.CancelledError):
+            await asyncio.shield(self._main)
+        if not self._main.done():
+            raise asyncio.CancelledError  # the waiting was cancelled, not the run
+        if self._error is not None:
+            raise self._error
+        if self._state is State.CANCELLED:
+            raise RunCancelled(f"run {self.run_id} was cancelled; {self.kept}")
+        return self
+
+    async def foreground(self) -> "Run":
+        """Start, if needed, and wait as its owner: cancelling this cancels the run and waits until it is safe."""
+        if self._main is None:
+            self.start()
+        main = cast("asyncio.Task[None]", self._main)
+        cancelled = False
+        while not main.done():
+            try:
+                await asyncio.shield(main)
+            except asyncio.CancelledError:
+                cancelled = True
+                main.cancel()
+        if cancelled:
+            raise asyncio.CancelledError
+        return await self._wait()
+
+    async def _live(self) -> None:
+        event, error = await self._performance.perform()
+        finishing = asyncio.ensure_future(self._finish(event, error))
+        while not finishing.done():
+            # Cancelling again does not cut making-safe short.
+            with contextlib.suppress(asyncio.CancelledError):
+                await asyncio.shield(finishing)
+        finishing.result()
+
+    def _companions(self) -> tuple[Callable[[], Awaitable[None]], ...]:
+        if self._view is None:
+            return ()
+        return (Ticker(self._view.update, on_error=self._view_failed).run,)
+
+    def _view_failed(self, error: Exception) -> None:
+        self.warn(f"the live view failed and was switched off: {_one_line(error)}")
+
+    # ---- its end
+
+    async def _finish(self, event: Event, error: BaseException | None) -> None:
+        final_event = event
+        self._state = step(self._state, Event.CLOSE)
+        failures = await self._make_safe()
+        if self._steps.missed:
+            self.warn(
+                f"{self._steps.missed} slots of the schedule were missed: the body takes longer than its interval"
+            )
+        if failures and error is None:
+            error, final_event = failures[0], Event.FAIL
+        final = step(self._state, final_event)
+        try:
+            await self._lane.run(self._close_sinks, final)
+        except Exception as closing:  # noqa: BLE001  becomes the run's error, which its owner sees
+            final = State.FAILED
+            error = closing if error is None else _noted(error, f"and closing the run failed: {_one_line(closing)}")
+        for failure in failures:
+            if error is not None and failure is not error:
+                error.add_note(f"and making instruments safe failed: {_one_line(failure)}")
+        self._error = None if error is None else self._explained(error)
+        self._finished = time.monotonic()
+        self._state = final
+        self._lane.close()
+        _active.leave(self)
+        await self._end_view()
+
+    async def _make_safe(self) -> list[InstrumentError]:
+        """Make every instrument of the run safe, all at the same time; return what failed."""
+        results = await asyncio.gather(
+            *(instrument.make_safe() for instrument in self._job.instruments), return_exceptions=True
+        )
+        failures = list[InstrumentError]()
+        for instrument, result in zip(self._job.instruments, results, strict=True):
+            if isinstance(result, BaseException):
+                failure = InstrumentError(
+                    f"{instrument.name} may still be ON: making it safe failed: {_one_line(result)}; switch it off by hand"
+                )
+                failure.__cause__ = result
+                failures.append(failure)
+                self.warn(str(failure))
+        return failures
+
+    def make_safe_now(self, timeout_s: float) -> None:
+        """Make the instruments safe without a loop, at the end of the process."""
+        for instrument in self._job.instruments:
+            instrument.make_safe_now(timeout_s)
+
+    def _close_sinks(self, final: State) -> None:
+        for sink in reversed(self._sinks):
+            sink.close(final)
+
+    async def _end_view(self) -> None:
+        if self._view is None:
+            return
+        try:
+            await self._view.end()
+        except Exception as error:  # noqa: BLE001  the data are safe; what failed is only the picture
+            self.warn(f"the final view failed: {_one_line(error)}")
+
+    def _explained(self, error: BaseException) -> BaseException:
+        where = self._steps.where()
+        return _noted(error, f"{where}; {self.kept}".removeprefix("; "))
+
+    @property
+    def kept(self) -> str:
+        """Say how many points are kept, and where."""
+        count = self.points
+        return f"{count} point{'' if count == 1 else 's'} kept in run {self.run_id}"
+
+    # ---- sinks
+
+    def _declare(self, group: Group) -> None:
+        for sink in self._sinks:
+            sink.declare(group)
+
+    def _route(self) -> Callable[[Point], None]:
+        """Return the one function that hands a point to all sinks, the record first."""
+        record = self._recorder.put
+        if len(self._sinks) == 1:
+            return record
+        if len(self._sinks) == 2:
+            show = self._sinks[1].put
+
+            def put(point: Point) -> None:
+                record(point)
+                show(point)
+
+            return put
+        rest = [sink.put for sink in self._sinks[1:]]
+
+        def put_all(point: Point) -> None:
+            record(point)
+            for other in rest:
+                other(point)
+
+        return put_all
+
+    def warn(self, text: str) -> None:
+        """Keep a warning with the data and show it."""
+        self._warnings.append(text)
+        with contextlib.suppress(OSError):  # the record's own trouble is reported where points are put
+            self._recorder.note("warning", text)
+
+    def __repr__(self) -> str:
+        total = "" if self.total is None else f" of {self.total}"
+        return f"<Run {self.run_id}: {self._state}, {self.points}{total} points, {_short(self.path)}>"
+
+    def _repr_html_(self) -> str:
+        total = "" if self.total is None else f" of {self.total}"
+        return (
+            f"<b>{html.escape(self.run_id)}</b> {self._state}, {self.points}{total} points<br>"
+            f"<code>{html.escape(_short(self.path))}</code>"
+        )
+
+
+def _metadata(job: Job) -> dict[str, object]:
+    snapshots = {instrument.name: instrument.snapshot() for instrument in job.instruments}
+    return {**job.metadata, "instruments": snapshots}
+
+
+def _noted(error: BaseException, note: str) -> BaseException:
+    error.add_note(note)
+    return error
+
+
+def _one_line(error: BaseException) -> str:
+    return f"{type(error).__name__}: {error}".strip().rstrip(":").splitlines()[0]
+
+
+def _short(path: Path) -> str:
+    with contextlib.suppress(ValueError, OSError):
+        return str(path.relative_to(Path.cwd()))
+    return str(path)
+
+
+def _running_loop() -> asyncio.AbstractEventLoop | None:
+    with contextlib.suppress(RuntimeError):
+        return asyncio.get_running_loop()
+    return None

@@ -1,0 +1,306 @@
+"""How a body walks through its loops: setpoints out, rows in, one point at a time. The hot path of labnb.
+
+Both faces use it: a compiled cell and `Measurement` call `loop` and fill `rows`; nothing else makes points.
+"""
+
+import time
+from collections.abc import Callable, Iterator, Sequence
+from typing import cast
+
+from labnb.core import (
+    ABSENT,
+    Axis,
+    Group,
+    OpenAxis,
+    PlanError,
+    Point,
+    SchemaError,
+    Sweep,
+    Value,
+    Variable,
+    infer_variable,
+)
+from labnb.session._gate import Gate, Order
+from labnb.session.outline import Loop, Outline, Record, Section
+
+LoopAxis = Axis | OpenAxis
+Put = Callable[[Point], None]
+
+_TURN_NS = 15_000_000  # an awaiting body gives the loop a turn at least this often (law: never 20 ms without)
+
+
+class Slot:
+    """One section at run time: its row, and where the row goes."""
+
+    __slots__ = ("_kept", "blank", "count", "group", "key", "put", "records", "row", "section")
+
+    def __init__(self, section: Section, put: Put) -> None:
+        self.section = section
+        self.key = section.key
+        self.put = put
+        self.count = 0
+        self.group: Group | None = None
+        self.define(section.records)
+
+    def define(self, records: Sequence[Record]) -> None:
+        """Say what the row consists of. Only before the first point."""
+        self.records = tuple(records)
+        self.blank = [ABSENT] * len(self.records)
+        self.row: list[object] = list(self.blank)
+        self._kept: tuple[object, ...] = tuple(self.blank)
+
+    def take(self) -> tuple[object, ...]:
+        """Return the row as it stands; a conditional one begins anew after it."""
+        values = tuple(self.row)
+        if self.section.conditional:
+            self._kept = values
+            self.row[:] = self.blank
+        return values
+
+    @property
+    def shown(self) -> tuple[object, ...]:
+        """The latest values, for people."""
+        return self._kept if self.section.conditional else tuple(self.row)
+
+
+class Steps:
+    """The loops of one run.
+
+    `rows[k]` is the row of section k: the body writes values into it, `loop` commits it. `due` tells an awaiting
+    body to `await rest()` before it goes on; a blocking body rests inside of `loop`.
+    """
+
+    def __init__(
+        self,
+        outline: Outline,
+        axes: dict[int, LoopAxis],
+        *,
+        awaiting: bool,
+        declare: Callable[[Group], None],
+        put: Put,
+    ) -> None:
+        self.outline = outline
+        self.axes = axes
+        self.due = False
+        self.gate = Gate(self._look_up)
+        self.slots = tuple(Slot(section, self._first) for section in outline.sections)
+        self.rows = tuple(slot.row for slot in self.slots)
+        self.missed = 0
+        self._interval_ns = self._start_ns = self._ticking = 0
+        self._awaiting = awaiting
+        self._declare = declare
+        self._put = put
+        self._places = [0] * len(outline.loops)
+        self._entered = [-1] * len(outline.loops)
+        self._current: int | None = None
+        self._turn_ns = 0
+        self._wall_ns = time.time_ns() - time.monotonic_ns()
+
+    # ---- loops
+
+    def loop(self, key: int, values: object = None) -> Iterator[Value]:
+        """Yield the setpoints of loop `key`; commit its rows. `values` is needed if its axis is not known yet."""
+        loop = self.outline.loops[key]
+        axis = self._axis(loop, values)
+        if not isinstance(axis, Axis):
+            raise PlanError(f"axis {axis.name!r} follows the clock; it cannot be swept")
+        base = self._enter(loop) * axis.size
+        slot = None if loop.after is None else self.slots[loop.after]
+        return self._walk(key, enumerate(axis.values, base), slot)
+
+    def _walk(self, key: int, setpoints: "enumerate[Value]", slot: Slot | None) -> Iterator[Value]:
+        places, clock, parent = self._places, time.monotonic_ns, self.outline.loops[key].parent
+        whole = slot is not None and not slot.section.conditional
+        for place, value in setpoints:
+            places[key] = place
+            self._current = key
+            if clock() >= self._turn_ns:
+                self._turn()
+            yield value
+            if whole:
+                # The same as keep(), written out: this is the line that runs a million times.
+                slot.put(Point(slot.key, place, tuple(slot.row), clock() + self._wall_ns))  # pyright: ignore[reportOptionalMemberAccess]  `whole` says so
+                slot.count += 1  # pyright: ignore[reportOptionalMemberAccess]
+            elif slot is not None:
+                self.keep(slot.key)
+        self._current = parent
+
+    def ticks(self, key: int, axis: LoopAxis, interval_s: float) -> Iterator[Value]:
+        """Yield the times k*interval of a drift-free schedule, as `loop` yields setpoints.
+
+        The body waits for each of them by `until_tick`. A slot that has passed while the body was busy is left
+        unmeasured and counted in `missed`: points are never shifted.
+        """
+        loop = self.outline.loops[key]
+        self.axes[key] = axis
+        self._enter(loop)
+        self._interval_ns = round(interval_s * 1e9)
+        self._ticking = key
+        self._start_ns = time.monotonic_ns()
+        place, end = 0, axis.size
+        while end is None or place < end:
+            self._places[key], self._current = place, key
+            self._turn()
+            yield place * interval_s
+            if loop.after is not None:
+                self.keep(loop.after)
+            behind = (time.monotonic_ns() - self._start_ns) // self._interval_ns
+            following = max(place + 1, behind)
+            self.missed += (following if end is None else min(following, end)) - place - 1
+            place = following
+        self._current = loop.parent
+
+    def until_tick(self) -> float:
+        """Return how many seconds remain until the present tick of the schedule is due (0 if it is late)."""
+        due = self._start_ns + self._places[self._ticking] * self._interval_ns
+        return max(0.0, (due - time.monotonic_ns()) / 1e9)
+
+    def wait_tick(self) -> None:
+        """Block until the present tick is due; obey orders meanwhile."""
+        self.gate.obey(self.until_tick())
+
+    async def wait_tick_async(self) -> None:
+        """Wait until the present tick is due; obey orders meanwhile."""
+        self.due = False
+        await self.gate.obey_async(self.until_tick())
+
+    def _axis(self, loop: Loop, values: object) -> LoopAxis:
+        known = self.axes.get(loop.key)
+        if values is None and known is not None:
+            return known
+        if not isinstance(values, Sweep):
+            raise PlanError(f"the loop over {loop.name!r} needs a sweep, got {values!r}")
+        axis = Axis(loop.name, values.values, values.unit, loop.notes)
+        if known is not None and known != axis:
+            raise PlanError(
+                f"the sweep over {loop.name!r} changed from one pass of the outer loop to the next; a grid needs the "
+                "same values in each: sweep over a fixed list and skip (continue) what you do not want"
+            )
+        self.axes[loop.key] = axis
+        return axis
+
+    def _enter(self, loop: Loop) -> int:
+        """Commit what the parent recorded before this loop; return the parent's place."""
+        place = 0 if loop.parent is None else self._places[loop.parent]
+        if self._entered[loop.key] == place:
+            raise PlanError(
+                f"the sweep over {loop.name!r} ran twice{self._at(loop.parent)}: the second pass would overwrite the "
+                "first; put it into a sweep of its own, such as `for repeat in sweep(range(2))`"
+            )
+        self._entered[loop.key] = place
+        if loop.before is not None:
+            self.keep(loop.before)
+        for slot in self.slots:
+            if slot.section.loop == loop.key:
+                slot.row[:] = slot.blank
+        return place
+
+    # ---- rows
+
+    def keep(self, section: int) -> None:
+        """Commit the row of `section` at the present setpoint, unless this pass recorded nothing in it."""
+        slot = self.slots[section]
+        values = slot.take()
+        if slot.section.conditional and all(value is ABSENT for value in values):
+            return
+        place = 0 if slot.section.loop is None else self._places[slot.section.loop]
+        slot.put(Point(slot.key, place, values, time.monotonic_ns() + self._wall_ns))
+        slot.count += 1
+
+    def finish(self) -> None:
+        """Commit what the body recorded after its last loop."""
+        self._current = None
+        if self.outline.last is not None:
+            self.keep(self.outline.last)
+
+    def _first(self, point: Point) -> None:
+        """Declare the group of a section with its first row, then go the short way."""
+        slot = self.slots[point.group]
+        if any(value is ABSENT for value in point.values):
+            point = self._complete_first(slot, point)
+        variables = tuple(_declared(record, value) for record, value in zip(slot.records, point.values, strict=True))
+        chain = self.outline.chain(slot.section.loop)
+        group = Group(slot.key, tuple(self.axes[loop.key] for loop in chain), variables)
+        self._declare(group)
+        slot.group = group
+        self._put(point)
+        slot.put = self._put
+
+    def _complete_first(self, slot: Slot, point: Point) -> Point:
+        """Declare variables that the first row lacks as numbers: that is what nearly all of them are."""
+        return point._replace(values=tuple(float("nan") if value is ABSENT else value for value in point.values))
+
+    # ---- orders
+
+    def _look_up(self) -> None:
+        self._turn_ns = 0
+
+    def _turn(self) -> None:
+        """Do what is not needed at every point: obey orders, give the loop its turn, follow the wall clock."""
+        now = time.monotonic_ns()
+        self._turn_ns = now + _TURN_NS
+        self._wall_ns = time.time_ns() - now
+        if self._awaiting:
+            self.due = True
+        elif self.gate.order is not Order.GO:
+            self.gate.obey()
+
+    async def rest(self) -> None:
+        """Give the loop a turn; wait while paused. Raises Halted when the run shall stop."""
+        self.due = False
+        await self.gate.obey_async()
+        self._turn_ns = time.monotonic_ns() + _TURN_NS
+
+    # ---- where it is
+
+    def where(self) -> str:
+        """Return e.g. `at temperature=300 K, voltage=0.31 V (point 112 of 243)`; empty outside of all loops."""
+        key = self._current
+        if key is None:
+            return ""
+        chain = self.outline.chain(key)
+        if any(loop.key not in self.axes for loop in chain):
+            return ""
+        group = Group(0, tuple(self.axes[loop.key] for loop in chain), ())
+        place = self._places[key]
+        size = "" if group.size is None else f" of {group.size}"
+        return f"at {group.setpoint_text(place)} (point {place + 1}{size})"
+
+    def setpoint_text(self) -> str:
+        """Return e.g. `temperature 300 K   voltage 0.31 V`, the present setpoints as the panel shows them."""
+        return self.where().removeprefix("at ").rpartition(" (")[0]
+
+    def _at(self, key: int | None) -> str:
+        if key is None:
+            return ""
+        self._current = key
+        return " " + self.where()
+
+    @property
+    def points(self) -> int:
+        """How many points of the main section are acknowledged."""
+        main = self.outline.main
+        return 0 if main is None else self.slots[main.key].count
+
+    @property
+    def total(self) -> int | None:
+        """How many points the main section will have; None if nobody knows yet."""
+        main = self.outline.main
+        if main is None:
+            return None
+        total = 1
+        for loop in self.outline.chain(main.loop):
+            size = self.axes[loop.key].size if loop.key in self.axes else None
+            if size is None:
+                return None
+            total *= size
+        return total
+
+
+def _declared(record: Record, value: object) -> Variable:
+    if isinstance(value, list | tuple):
+        raise SchemaError(
+            f"variable {record.name!r}: cannot record a {type(cast(object, value)).__name__}; "
+            "make it an array first: numpy.asarray(...)"
+        )
+    return infer_variable(record.name, record.unit, value, record.notes)
