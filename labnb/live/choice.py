@@ -1,0 +1,206 @@
+"""Which figure shows a run best: a pure function of what is recorded over which axes.
+
+```
+axes of the group      figure
+none                   no figure, the values are enough      (an array variable: its newest trace)
+open (time)            strip chart
+one                    lines
+two, outer <= 12       family: one line per outer value
+two                    map, outer axis upwards
+more                   the same of the two innermost, at the current setpoint of the others
+```
+"""
+
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass, replace
+from difflib import get_close_matches
+from enum import StrEnum
+
+from labnb.core import Axis, Group, OpenAxis, PlanError, Span, Variable
+
+FAMILY_MOST = 12
+"""Curves that an eye still tells apart by colour; with more outer values a map says more."""
+
+
+class Kind(StrEnum):
+    """What is drawn."""
+
+    NONE = "none"
+    LINES = "lines"
+    FAMILY = "family"
+    MAP = "map"
+    STRIP = "strip"
+    TRACE = "trace"
+
+
+class Part(StrEnum):
+    """What of a value is drawn: a complex one has a magnitude and a phase."""
+
+    VALUE = ""
+    MAGNITUDE = "magnitude"
+    PHASE = "phase"
+
+
+@dataclass(frozen=True, slots=True)
+class Quantity:
+    """A recorded number, or one part of a complex one."""
+
+    variable: Variable
+    part: Part = Part.VALUE
+
+    @property
+    def name(self) -> str:
+        """Return the name at the axis: `current`, `|s21|`, `∠s21`."""
+        plain = self.variable.name
+        return {Part.VALUE: plain, Part.MAGNITUDE: f"|{plain}|", Part.PHASE: f"∠{plain}"}[self.part]
+
+    @property
+    def unit(self) -> str:
+        """Return the unit of this part."""
+        return "°" if self.part is Part.PHASE else self.variable.unit
+
+
+@dataclass(frozen=True, slots=True)
+class Choice:
+    """One figure: `ys` over `x`; `outer` tells the curves of a family apart, or is the upward axis of a map.
+
+    `x` is an axis of the group, a dimension of an array, or another variable. `pages` are what can be shown
+    instead: the quantities that do not fit on one axis, one page each; `page` is the one on show.
+    """
+
+    kind: Kind
+    group: int = 0
+    x: Axis | OpenAxis | Span | Variable | None = None
+    outer: Axis | None = None
+    pages: tuple[tuple[Quantity, ...], ...] = ()
+    page: int = 0
+
+    @property
+    def ys(self) -> tuple[Quantity, ...]:
+        """Return the quantities on show."""
+        return self.pages[self.page] if self.pages else ()
+
+    def turned_to(self, page: int) -> "Choice":
+        """Return the same figure of other quantities."""
+        if not 0 <= page < len(self.pages):
+            raise ValueError(f"this figure has {len(self.pages)} pages; there is no page {page}")
+        return replace(self, page=page)
+
+
+NOTHING = Choice(Kind.NONE)
+
+
+def choose(groups: Sequence[Group], plot: Sequence[str] | None = None) -> Choice:
+    """Return the figure for `groups`; `plot=("x", "y")` or `("x", "y", "z")` asks for one by names.
+
+    Without `plot` the group inside of the most loops is shown, of equals the last. Raises PlanError if `plot` names
+    something that is not measured, or that cannot be drawn together.
+    """
+    if plot is not None:
+        return _asked(groups, tuple(plot))
+    shown = [group for group in groups if group.variables]
+    if not shown:
+        return NOTHING
+    deepest = max(len(group.axes) for group in shown)
+    group = [g for g in shown if len(g.axes) == deepest][-1]
+    scalars = tuple(v for v in group.variables if not v.dims)
+    return _scalar_figure(group, scalars) if scalars and group.axes else _trace_figure(group)
+
+
+def _scalar_figure(group: Group, scalars: Sequence[Variable]) -> Choice:
+    x = group.axes[-1]
+    outer = group.axes[-2] if len(group.axes) > 1 else None
+    if isinstance(x, OpenAxis):
+        return Choice(Kind.STRIP, group.key, x, None, _by_unit(scalars))
+    if not isinstance(outer, Axis):
+        return Choice(Kind.LINES, group.key, x, None, _by_unit(scalars))
+    kind = Kind.FAMILY if outer.size <= FAMILY_MOST else Kind.MAP
+    return Choice(kind, group.key, x, outer, _one_each(scalars))
+
+
+def _trace_figure(group: Group) -> Choice:
+    traces = [v for v in group.variables if v.dims]
+    if not traces:
+        return NOTHING
+    # One trace is drawn along its last dimension; of a picture (two dimensions) that is its newest row.
+    x = traces[0].dims[-1]
+    along = [v for v in traces if v.dims[-1] == x]
+    return Choice(Kind.TRACE, group.key, x, None, _by_unit(along))
+
+
+def _quantities(variable: Variable) -> tuple[Quantity, ...]:
+    if variable.dtype[1:2] == "c":
+        return Quantity(variable, Part.MAGNITUDE), Quantity(variable, Part.PHASE)
+    return (Quantity(variable),)
+
+
+def _one_each(variables: Iterable[Variable]) -> tuple[tuple[Quantity, ...], ...]:
+    return tuple((q,) for v in variables for q in _quantities(v))
+
+
+def _by_unit(variables: Iterable[Variable]) -> tuple[tuple[Quantity, ...], ...]:
+    pages: dict[str, list[Quantity]] = {}
+    for variable in variables:
+        for quantity in _quantities(variable):
+            pages.setdefault(quantity.unit, []).append(quantity)
+    return tuple(tuple(page) for page in pages.values())
+
+
+def _asked(groups: Sequence[Group], names: tuple[str, ...]) -> Choice:
+    if len(names) not in (2, 3):
+        raise PlanError(
+            f"plot={','.join(names)}: give two names, x and y (lines of y over x), or three: x, y and the "
+            f"colour of a map"
+        )
+    group, y = _find_variable(groups, names)
+    if len(names) == 3:
+        return _asked_map(group, names, y)
+    x = _find_x(group, names[0], y)
+    if y.dims:
+        return Choice(Kind.TRACE, group.key, x, None, _one_each([y]))
+    if isinstance(x, OpenAxis):
+        return Choice(Kind.STRIP, group.key, x, None, _one_each([y]))
+    outer = next((a for a in reversed(group.axes) if a.name != names[0]), None) if isinstance(x, Axis) else None
+    if isinstance(outer, Axis) and outer.size <= FAMILY_MOST:
+        return Choice(Kind.FAMILY, group.key, x, outer, _one_each([y]))
+    return Choice(Kind.LINES, group.key, x, None, _one_each([y]))
+
+
+def _asked_map(group: Group, names: tuple[str, ...], z: Variable) -> Choice:
+    x, outer = (next((a for a in group.axes if a.name == name), None) for name in names[:2])
+    if isinstance(x, Axis) and isinstance(outer, Axis) and x != outer and not z.dims:
+        return Choice(Kind.MAP, group.key, x, outer, _one_each([z]))
+    raise PlanError(
+        f"plot={','.join(names)}: a map needs two different axes and a number measured over them; "
+        f"{z.name!r} is measured over {_listed(group.dims)}"
+    )
+
+
+def _find_variable(groups: Sequence[Group], names: tuple[str, ...]) -> tuple[Group, Variable]:
+    for group in groups:
+        for variable in group.variables:
+            if variable.name == names[-1]:
+                return group, variable
+    known = [v.name for g in groups for v in g.variables]
+    raise PlanError(f"plot={','.join(names)}: {_unknown(names[-1], 'a recorded variable', known)}")
+
+
+def _find_x(group: Group, name: str, y: Variable) -> Axis | OpenAxis | Span | Variable:
+    candidates: list[Axis | OpenAxis | Span | Variable] = (
+        [y.dims[-1]] if y.dims else [*group.axes, *(v for v in group.variables if not v.dims and v is not y)]
+    )
+    for candidate in candidates:
+        if candidate.name == name:
+            return candidate
+    what = f"an axis of {y.name!r} or a variable that is recorded together with it"
+    raise PlanError(f"plot={name},{y.name}: {_unknown(name, what, [c.name for c in candidates])}")
+
+
+def _unknown(name: str, what: str, known: list[str]) -> str:
+    near = get_close_matches(name, known, 1)
+    hint = f"; did you mean {near[0]!r}?" if near else ""
+    return f"{name!r} is not {what}{hint} (there is: {_listed(known)})"
+
+
+def _listed(names: Sequence[str]) -> str:
+    return ", ".join(names) or "nothing yet"

@@ -1,0 +1,140 @@
+"""The rows of one group as numpy columns: where they are in the grid, and what was measured there."""
+
+from typing import TypeVar
+
+import numpy as np
+from numpy.typing import NDArray
+
+from labnb.core import ABSENT, Group, Variable
+
+KEEP_ROWS = 1 << 22
+"""Rows that are kept in memory; beyond, older ones are thinned. Everything is on disk; this is for the eye."""
+
+_BLOCK = 8  # of so many older rows two survive
+
+_T = TypeVar("_T", bound=np.generic)
+Numbers = NDArray[np.float64 | np.complex128]
+_Kept = np.dtype[np.float64 | np.complex128]
+
+
+class Table:
+    """Rows in the order in which they were measured. Columns only ever grow at their end, but for thinning.
+
+    Rows have an ordinal, which counts from the first row ever and survives thinning; `since` turns it into a place.
+    """
+
+    def __init__(self, group: Group, keep: int = KEEP_ROWS) -> None:
+        self.group = group
+        self.total = 0
+        self._keep = keep
+        self._rows = 0
+        self._thinned = 0  # rows at the beginning whose ordinals are lost
+        self._places = np.empty(256, np.int64)
+        self._columns = {v.name: np.empty(256, _kept_as(v)) for v in group.variables if not v.dims}
+        self._index = {v.name: k for k, v in enumerate(group.variables)}
+        self._traces: dict[str, NDArray[np.generic]] = {}
+        self._latest: dict[str, object] = {}
+
+    def __len__(self) -> int:
+        return self._rows
+
+    @property
+    def places(self) -> NDArray[np.int64]:
+        """C-order indices in the group's grid, one a row."""
+        return self._places[: self._rows]
+
+    def column(self, name: str) -> Numbers:
+        """Return a scalar variable, one value a row; NaN where it was not recorded."""
+        return self._columns[name][: self._rows]
+
+    def trace(self, name: str) -> NDArray[np.generic] | None:
+        """Return the newest array of an array variable; None before the first."""
+        return self._traces.get(name)
+
+    def latest(self, name: str) -> object:
+        """Return the newest recorded value of a variable as it came; None before the first."""
+        return self._latest.get(name)
+
+    def since(self, ordinal: int) -> slice:
+        """Return the rows from `ordinal` on; all rows if that one was thinned away."""
+        place = ordinal - (self.total - self._rows)
+        return slice(0 if place < self._thinned else place, self._rows)
+
+    def append(self, places: list[int], values: list[tuple[object, ...]]) -> None:
+        """Add rows: where they are, and for each one value per variable."""
+        count = len(places)
+        if self._rows + count > self._keep:
+            self._thin()
+        self._reserve(self._rows + count)
+        rows = slice(self._rows, self._rows + count)
+        self._places[rows] = places
+        for name, column in self._columns.items():
+            index = self._index[name]
+            column[rows] = _numbers([row[index] for row in values], column.dtype)
+        for name, index in self._index.items():
+            self._note(name, next((row[index] for row in reversed(values) if row[index] is not ABSENT), None))
+        self._rows += count
+        self.total += count
+
+    def _note(self, name: str, newest: object) -> None:
+        if newest is None:
+            return
+        self._latest[name] = newest
+        if name not in self._columns:
+            self._traces[name] = np.array(newest)
+
+    def _reserve(self, rows: int) -> None:
+        size = len(self._places)
+        if rows <= size:
+            return
+        while size < rows:
+            size *= 2
+        self._places = _grown(self._places, self._rows, size)
+        self._columns = {name: _grown(column, self._rows, size) for name, column in self._columns.items()}
+
+    def _thin(self) -> None:
+        """Of eight rows in the older three quarters keep two: where the first variable was lowest and highest."""
+        older = self._rows * 3 // 4 // _BLOCK * _BLOCK
+        kept = np.concatenate((self._telling(older), np.arange(older, self._rows)))
+        self._places = self._places[kept]
+        self._columns = {name: column[kept] for name, column in self._columns.items()}
+        self._thinned = len(kept) - (self._rows - older)
+        self._rows = len(kept)
+
+    def _telling(self, rows: int) -> NDArray[np.int64]:
+        starts = np.arange(0, rows, _BLOCK)
+        if not self._columns:
+            return starts
+        first = next(iter(self._columns.values()))[:rows]
+        blocks = (np.abs(first) if first.dtype.kind == "c" else first).reshape(-1, _BLOCK)
+        lowest = np.where(np.isnan(blocks), np.inf, blocks).argmin(axis=1)
+        highest = np.where(np.isnan(blocks), -np.inf, blocks).argmax(axis=1)
+        return np.unique(np.concatenate((starts + lowest, starts + highest)))
+
+
+def _kept_as(variable: Variable) -> _Kept:
+    return np.dtype(np.complex128 if variable.dtype[1] == "c" else np.float64)
+
+
+def _grown(column: NDArray[_T], rows: int, size: int) -> NDArray[_T]:
+    grown = np.empty(size, column.dtype)
+    grown[:rows] = column[:rows]
+    return grown
+
+
+def _numbers(values: list[object], dtype: _Kept) -> Numbers:
+    try:
+        return np.array(values, dtype)
+    except (TypeError, ValueError):  # something is ABSENT, or no number
+        numbers = np.array([_number(v) for v in values], np.complex128)
+        return numbers if dtype.kind == "c" else numbers.real
+
+
+def _number(value: object) -> complex:
+    """Return one value as a number; NaN for ABSENT and for what is none: a view must not stop a measurement."""
+    if value is ABSENT:
+        return complex(np.nan)
+    try:
+        return complex(np.asarray(value).item())
+    except (TypeError, ValueError):
+        return complex(np.nan)

@@ -1,0 +1,52 @@
+"""When a view is brought up to date: at most ten times a second, and always once more at the end."""
+
+import asyncio
+from collections.abc import Awaitable, Callable
+
+from labnb.core import Clock, SystemClock
+
+
+class Ticker:
+    """Calls `show` every `period_s`, on the loop that runs it.
+
+    Polling makes the trailing edge certain: whatever changed is shown by the next tick, and the last change by the
+    tick that is made on the way out. A `show` that takes long is called less often: it gets a tenth of the time.
+    """
+
+    def __init__(
+        self,
+        show: Callable[[], None],
+        *,
+        on_error: Callable[[Exception], None],
+        period_s: float = 0.1,
+        clock: Clock | None = None,
+        sleep: Callable[[float], Awaitable[None]] = asyncio.sleep,
+    ) -> None:
+        if not period_s > 0:
+            raise ValueError(f"ticker: the period must be a positive number of seconds, got {period_s!r}")
+        self._show = show
+        self._on_error = on_error
+        self._period_s = period_s
+        self._clock = clock or SystemClock()
+        self._sleep = sleep
+        self._broken = False
+
+    async def run(self) -> None:
+        """Tick until cancelled. A `show` that raises is reported to `on_error` and not called again."""
+        try:
+            while not self._broken:
+                cost_s = self._tick()
+                await self._sleep(max(self._period_s - cost_s, 9 * cost_s))
+        finally:
+            self._tick()
+
+    def _tick(self) -> float:
+        if self._broken:
+            return 0.0
+        start = self._clock.monotonic()
+        try:
+            self._show()
+        except Exception as error:  # noqa: BLE001 -- a picture that fails must not end a measurement; on_error shows it
+            self._broken = True
+            self._on_error(error)
+        return self._clock.monotonic() - start
