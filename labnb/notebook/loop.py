@@ -4,7 +4,7 @@ import asyncio
 import contextlib
 import signal
 import threading
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Generator
 from types import CodeType, FrameType
 
 
@@ -17,7 +17,7 @@ class MeasureInterrupted(KeyboardInterrupt):
 
 
 @contextlib.contextmanager
-def interrupts(cancel: Callable[[], None], body: CodeType | None) -> Iterator[None]:
+def interrupts(cancel: Callable[[], object], body: CodeType | None) -> Generator[None]:
     """Let the first SIGINT call `cancel` on the loop; let each further one break into `body` where it blocks.
 
     Outside of the main thread signals are not ours, and nothing changes.

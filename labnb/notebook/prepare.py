@@ -5,11 +5,11 @@ import platform
 import types
 from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass
+from difflib import get_close_matches
 from typing import Any, cast
 
-from labnb.instruments import Instrument
-
 from labnb.core import Axis, CellError, OpenAxis, PlanError, Sweep
+from labnb.instruments import Instrument
 from labnb.notebook._syntax import is_sweep_call
 from labnb.notebook.cell import BODY, SWEEPS, TIME_AXIS, Cell, compile_cell
 from labnb.notebook.request import Request
@@ -41,6 +41,7 @@ def prepare(request: Request, source: str, filename: str, names: Namespace) -> P
     cell = compile_cell(source, filename, known=names, is_sweep=is_sweep, timed=timed)
     if not any(section.records for section in cell.outline.sections):
         raise CellError('nothing would be recorded; give what you measure a unit: current: "A" = dmm.read()')
+    _check_plot(request, cell)
     functions = Namespace()
     # The user's own code, compiled from his cell; it sees the notebook's names as its globals.
     exec(compile(cell.module, filename, "exec", dont_inherit=True), names, functions)  # noqa: S102
@@ -51,6 +52,18 @@ def prepare(request: Request, source: str, filename: str, names: Namespace) -> P
     body = _bind(cell, functions[BODY], names, axes, request.every_s)
     job = Job(request.name, cell.outline, body, cell.awaiting, axes, instruments, _metadata(request, source))
     return Prepared(job, functions[BODY].__code__)
+
+
+def _check_plot(request: Request, cell: Cell) -> None:
+    known = [loop.name for loop in cell.outline.loops]
+    known += [record.name for section in cell.outline.sections for record in section.records]
+    for name in request.plot:
+        if name not in known:
+            near = get_close_matches(name, known, 1)
+            hint = f"; did you mean {near[0]}?" if near else f"; known: {', '.join(known)}"
+            raise PlanError(f"--plot {','.join(request.plot)}: nothing in this cell is called {name!r}{hint}")
+    if len(request.plot) not in (0, 2, 3):
+        raise PlanError(f"--plot {','.join(request.plot)}: give x,y or, for a map, x,y,colour")
 
 
 def _axes(cell: Cell, evaluate: Callable[[], Mapping[int, object]]) -> dict[int, LoopAxis]:

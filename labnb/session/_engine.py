@@ -2,7 +2,7 @@
 
 import asyncio
 import contextlib
-from collections.abc import Awaitable, Callable, Iterator
+from collections.abc import Awaitable, Callable, Generator
 from typing import cast
 
 from labnb.core import Event, LabnbError
@@ -93,7 +93,7 @@ def _first_of(group: BaseExceptionGroup[BaseException]) -> BaseException:
 
 
 @contextlib.contextmanager
-def _translated() -> Iterator[None]:
+def _translated() -> Generator[None]:
     """Turn what would end the event loop itself into what ends this run."""
     try:
         yield

@@ -28,7 +28,9 @@ from labnb.instruments import Lane
 from labnb.live import Reading, Snapshot, Ticker
 from labnb.record import Recorder, load
 from labnb.session import _active
+from labnb.session._engine import Performance
 from labnb.session._gate import Order
+from labnb.session.job import Job, View
 from labnb.session.outline import Outline
 from labnb.session.steps import Steps
 

@@ -109,21 +109,34 @@ class Steps:
         return self._walk(key, enumerate(axis.values, base), slot)
 
     def _walk(self, key: int, setpoints: "enumerate[Value]", slot: Slot | None) -> Iterator[Value]:
-        places, clock, parent = self._places, time.monotonic_ns, self.outline.loops[key].parent
         whole = slot is not None and not slot.section.conditional
+        leaf = all(loop.parent != key for loop in self.outline.loops)
         for place, value in setpoints:
-            places[key] = place
-            self._current = key
-            if clock() >= self._turn_ns:
+            self._places[key], self._current = place, key
+            if time.monotonic_ns() >= self._turn_ns:
                 self._turn()
             yield value
-            if whole:
-                # The same as keep(), written out: this is the line that runs a million times.
-                slot.put(Point(slot.key, place, tuple(slot.row), clock() + self._wall_ns))  # pyright: ignore[reportOptionalMemberAccess]  `whole` says so
-                slot.count += 1  # pyright: ignore[reportOptionalMemberAccess]
-            elif slot is not None:
+            if slot is not None:
                 self.keep(slot.key)
-        self._current = parent
+            if whole and leaf and slot is not None:
+                break
+        if whole and leaf and slot is not None:
+            yield from self._walk_fast(key, setpoints, slot)
+        self._current = self.outline.loops[key].parent
+
+    def _walk_fast(self, key: int, setpoints: "enumerate[Value]", slot: Slot) -> Iterator[Value]:
+        """Do the same as `_walk` for an innermost loop after its first point: this runs a million times."""
+        group, row, put, places = slot.key, slot.row, slot.put, self._places
+        clock, new = time.monotonic_ns, tuple.__new__
+        now = clock()
+        for place, value in setpoints:
+            places[key] = place
+            if now >= self._turn_ns:
+                self._turn()
+            yield value
+            now = clock()
+            put(new(Point, (group, place, tuple(row), now + self._wall_ns)))
+            slot.count += 1
 
     def ticks(self, key: int, axis: LoopAxis, interval_s: float) -> Iterator[Value]:
         """Yield the times k*interval of a drift-free schedule, as `loop` yields setpoints.

@@ -42,7 +42,12 @@ def test_a_logarithmic_sweep_has_constant_ratios(start, stop, num):
 
 @pytest.mark.parametrize(
     ("start", "stop", "step", "expected"),
-    [(0, 1, 0.25, (0, 0.25, 0.5, 0.75, 1)), (1, 0, -0.5, (1, 0.5, 0)), (0, 0.3, 0.1, (0, 0.1, 0.2, 0.3)), (0, 1, 0.4, (0, 0.4, 0.8))],
+    [
+        (0, 1, 0.25, (0, 0.25, 0.5, 0.75, 1)),
+        (1, 0, -0.5, (1, 0.5, 0)),
+        (0, 0.3, 0.1, (0, 0.1, 0.2, 0.3)),
+        (0, 1, 0.4, (0, 0.4, 0.8)),
+    ],
 )
 def test_a_stepped_sweep_includes_the_end_only_if_a_step_meets_it(start, stop, step, expected):
     assert sweep(start, stop, "V", step=step).values == pytest.approx(expected)

@@ -7,7 +7,18 @@ import numpy as np
 import pytest
 import xarray as xr
 
-from labnb.core import ABSENT, Axis, Group, OpenAxis, PlanError, SchemaError, Span, Variable, describe_value, infer_variable
+from labnb.core import (
+    ABSENT,
+    Axis,
+    Group,
+    OpenAxis,
+    PlanError,
+    SchemaError,
+    Span,
+    Variable,
+    describe_value,
+    infer_variable,
+)
 
 
 @pytest.mark.parametrize(
@@ -36,11 +47,15 @@ def test_an_array_declares_its_own_dimensions():
 
 
 def test_a_labelled_array_brings_its_names_and_coordinates():
-    array = xr.DataArray(np.zeros((2, 3)), dims=("channel", "time"), coords={"time": ("time", [0.0, 1.0, 2.0], {"units": "s"})})
+    array = xr.DataArray(
+        np.zeros((2, 3)), dims=("channel", "time"), coords={"time": ("time", [0.0, 1.0, 2.0], {"units": "s"})}
+    )
     assert infer_variable("trace", "V", array).dims == (Span("channel", 2), Axis("time", (0.0, 1.0, 2.0), "s"))
 
 
-@pytest.mark.parametrize("value", ["text", None, object(), np.array(["a"]), np.datetime64("2026-01-01"), np.zeros(0), {}])
+@pytest.mark.parametrize(
+    "value", ["text", None, object(), np.array(["a"]), np.datetime64("2026-01-01"), np.zeros(0), {}]
+)
 def test_what_cannot_be_recorded_is_refused_by_name(value):
     with pytest.raises(SchemaError, match="'x'"):
         infer_variable("x", "V", value)

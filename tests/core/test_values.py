@@ -63,8 +63,20 @@ def test_an_event_that_cannot_happen_says_what_can():
 
 
 nested = st.recursive(
-    st.none() | st.booleans() | st.integers() | st.floats() | st.text() | st.complex_numbers() | st.binary() | st.dates(),
-    lambda inner: st.lists(inner) | st.dictionaries(st.text() | st.integers(), inner) | st.tuples(inner, inner) | st.sets(st.integers()),
+    st.none()
+    | st.booleans()
+    | st.integers()
+    | st.floats()
+    | st.text()
+    | st.complex_numbers()
+    | st.binary()
+    | st.dates(),
+    lambda inner: (
+        st.lists(inner)
+        | st.dictionaries(st.text() | st.integers(), inner)
+        | st.tuples(inner, inner)
+        | st.sets(st.integers())
+    ),
     max_leaves=20,
 )
 

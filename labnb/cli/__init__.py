@@ -1,0 +1,51 @@
+"""The command `labnb`: what can be done without writing a notebook."""
+
+import argparse
+import sys
+from collections.abc import Sequence
+
+from labnb.core import LabnbError
+
+
+def main(arguments: Sequence[str] | None = None) -> int:
+    """Run the command line; return the exit code (0 done, 1 failed, 2 not understood)."""
+    parser = _parser()
+    chosen = parser.parse_args(arguments)
+    try:
+        return chosen.run(chosen)
+    except LabnbError as error:
+        print(f"labnb {chosen.command}: {error}", file=sys.stderr)
+        return 1
+    except KeyboardInterrupt:
+        print(f"labnb {chosen.command}: interrupted", file=sys.stderr)
+        return 130
+
+
+def _parser() -> argparse.ArgumentParser:
+    from labnb import __version__
+
+    parser = argparse.ArgumentParser("labnb", description="Turns a Jupyter notebook into a lab bench.")
+    parser.add_argument("--version", action="version", version=f"labnb {__version__}")
+    commands = parser.add_subparsers(dest="command", required=True, metavar="COMMAND")
+
+    demo = commands.add_parser("demo", help="measure a diode on the simulated bench, through a real kernel")
+    demo.add_argument("--output", default="labnb-demo", help="folder for notebook and data (default: %(default)s)")
+    demo.set_defaults(run=_demo)
+
+    lab = commands.add_parser("lab", help="open the example notebooks in JupyterLab")
+    lab.add_argument("--folder", default="labnb-notebooks", help="where they are copied to (default: %(default)s)")
+    lab.add_argument("options", nargs="*", help="passed on to jupyter lab, after --")
+    lab.set_defaults(run=_lab)
+    return parser
+
+
+def _demo(chosen: argparse.Namespace) -> int:
+    from labnb.cli.demo import run_demo
+
+    return run_demo(chosen.output)
+
+
+def _lab(chosen: argparse.Namespace) -> int:
+    from labnb.cli.lab import open_lab
+
+    return open_lab(chosen.folder, chosen.options)

@@ -1,0 +1,7 @@
+"""`python -m labnb.cli` is `labnb`."""
+
+import sys
+
+from labnb.cli import main
+
+sys.exit(main())

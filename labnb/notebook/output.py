@@ -1,0 +1,96 @@
+"""What stands in the output cell of a run: the live panel while it measures, a picture for ever after."""
+
+import asyncio
+import base64
+from collections.abc import Callable
+from types import TracebackType
+from typing import Protocol, cast
+
+from IPython.core.getipython import get_ipython
+from IPython.display import display
+
+from labnb.live import Choice, Kind, LiveView, choose
+from labnb.notebook.figures import make_figure
+from labnb.notebook.panel import RunPanel
+from labnb.notebook.picture import frozen_picture, summary_line
+from labnb.session import Run
+
+ErrorInfo = tuple[type[BaseException], BaseException, TracebackType | None]
+
+
+class _Handle(Protocol):
+    """IPython's DisplayHandle, as far as it is used."""
+
+    def update(self, obj: object, **kwargs: object) -> None: ...
+
+
+class Output:
+    """The view of one run in the cell that started it. Implements `labnb.session.View`.
+
+    `plot` are the names to show (default: what the axes suggest). `show_error` is called at the end of a run that
+    failed while nobody awaited it.
+    """
+
+    def __init__(
+        self, run: Run, *, plot: tuple[str, ...] = (), show_error: Callable[[ErrorInfo], object] | None = None
+    ) -> None:
+        self._run = run
+        self._plot = plot or None
+        self._show_error = show_error
+        self._live = LiveView()
+        self._choice = Choice(Kind.NONE)
+        self._panel: RunPanel | None = None
+        self._handle: _Handle | None = None
+
+    @property
+    def sink(self) -> LiveView:
+        """Where the points go."""
+        return self._live
+
+    def update(self) -> None:
+        """Show the run as it is now; called on its loop, at most ten times a second."""
+        panel = self._panel or self._open()
+        self._live.drain()
+        if self._choice.kind is Kind.NONE and self._declared():
+            self._choice = choose(self._live.groups, self._plot)
+            if self._choice.kind is not Kind.NONE:
+                panel.figure = make_figure(self._live, self._choice)
+        panel.update()
+
+    def _open(self) -> RunPanel:
+        run = self._run
+        self._panel = RunPanel(run.snapshot, None, on_pause=run.pause, on_resume=run.resume, on_stop=run.stop)
+        self._handle = cast("_Handle", display(self._panel.widget, display_id=True))
+        return self._panel
+
+    def _declared(self) -> bool:
+        """Whether the innermost variables are known: an outer one alone would give a figure that changes at once."""
+        main = self._run.outline.main
+        return main is not None and any(group.key == main.key for group in self._live.groups)
+
+    async def end(self) -> None:
+        """Replace the panel by what a notebook keeps without a kernel: a picture, and one line of text.
+
+        Not text/html: converters would prefer it to the picture.
+        """
+        await asyncio.to_thread(self._live.drain_all)
+        snapshot = self._run.snapshot()
+        kept: dict[str, str] = {"text/plain": summary_line(snapshot)}
+        if self._live.groups:
+            picture = await asyncio.to_thread(frozen_picture, self._live, self._choice, snapshot)
+            kept["image/png"] = base64.b64encode(picture).decode("ascii")
+        if self._handle is None:
+            display(kept, raw=True)
+        else:
+            self._handle.update(kept, raw=True)
+        if self._panel is not None:
+            self._panel.close()
+        error = self._run.error
+        if error is not None and self._show_error is not None:
+            self._show_error((type(error), error, error.__traceback__))
+
+
+def session_output(run: Run) -> Output | None:
+    """Return the view of a session's run, if this is a notebook."""
+    shell = get_ipython()
+    return Output(run) if shell is not None and hasattr(shell, "kernel") else None
