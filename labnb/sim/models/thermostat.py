@@ -1,0 +1,85 @@
+"""What does a temperature controller with its stage do? A first-order lag towards the set point."""
+
+import math
+from typing import TYPE_CHECKING, final
+
+from labnb.sim.instrument import Instrument, Operation, command
+from labnb.sim.scpi import Call
+from labnb.sim.settings import Key, Number, Switch, Whole
+from labnb.sim.status import ScpiError
+
+if TYPE_CHECKING:
+    from labnb.sim.bench import Bench
+
+AMBIENT_K = 300.0
+TIME_CONSTANT_S = 0.13
+"""At full heater range; 20 K are then within the band after 0.9 s."""
+DRIFT_S = 2.0
+"""Time constant towards ambient when the heater is off."""
+BAND_K = 0.02
+DWELL_S = 0.1
+"""How long the stage must have been within the band to count as stable."""
+CONVERSION_S = 0.05
+"""The sensor is converted 20 times a second; `STAB?` answers with the next conversion, so that it may be polled."""
+SENSOR_NOISE_K = 5e-3
+
+
+@final
+class Thermostat(Instrument):
+    """LABNB TC100: `SETP 320`, `OUTP ON`, `KRDG?`, `STAB?`; 77 to 400 K. `OUTP OFF` is its safe state.
+
+    `RANG 1|2|3` slows the loop by 4, 2, 1; `RANG 0` is a heater without power.
+    """
+
+    identity = "LABNB,TC100,SIM0003,1.0"
+
+    setpoint = Number("SETP", unit="K", default=AMBIENT_K, low=77.0, high=400.0)
+    output = Switch("OUTPut[:STATe]", default=False)
+    heater_range = Whole("RANGe", default=3.0, low=0.0, high=3.0)
+
+    def __init__(self, bench: "Bench", name: str, address: str) -> None:
+        super().__init__(bench, name, address)
+        self._start = (bench.timeline.now, AMBIENT_K)
+        self._goal = (AMBIENT_K, DRIFT_S)
+
+    def temperature(self, now: float) -> float:
+        """Return the stage's true temperature in K at bench time `now`."""
+        since, kelvin = self._start
+        target, time_constant = self._goal
+        return target + (kelvin - target) * math.exp(-max(now - since, 0.0) / time_constant)
+
+    def reset(self) -> None:
+        """Heater off, 300 K."""
+        super().reset()
+        self._steer()
+
+    def changed(self, name: str, key: Key) -> None:
+        """Go for the new target from where the stage is."""
+        self._steer()
+
+    def _steer(self) -> None:
+        self.bench.circuit.advance(self.now)
+        self._start = (self.now, self.temperature(self.now))
+        power = self.heater_range()
+        heated = self.output() and power > 0
+        self._goal = (self.setpoint(), TIME_CONSTANT_S * 2.0 ** (3.0 - power)) if heated else (AMBIENT_K, DRIFT_S)
+
+    @command("KRDG?")
+    def _ask_temperature(self, call: Call) -> str:
+        call.require(0, 1)
+        if call.arguments and call.arguments[0].upper() != "A":
+            raise ScpiError(-224, call.arguments[0])
+        return f"{self.temperature(self.now) + self.rng.gauss(0.0, SENSOR_NOISE_K):+.4f}"
+
+    @command("STAB?")
+    def _ask_stable(self, call: Call) -> Operation:
+        call.require(0, 0)
+        yield self.now + CONVERSION_S
+        return "1" if self.stable(self.now) else "0"
+
+    def stable(self, now: float) -> bool:
+        """Return whether the heated stage has been within 0.02 K of the set point for 0.1 s."""
+        if not self.output() or self.heater_range() == 0:
+            return False
+        settled_for = now - self._start[0]
+        return settled_for >= DWELL_S and abs(self.temperature(now - DWELL_S) - self.setpoint()) <= BAND_K

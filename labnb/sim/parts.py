@@ -1,0 +1,332 @@
+"""Which electrical parts are there, and what law does each follow?
+
+A part stands between two nodes and adds its linearised law to the equations of modified nodal analysis
+(L. W. Nagel, SPICE2, UCB/ERL M520, 1975): row `k` says that the currents which leave node `k` sum to zero.
+Voltages are in V, currents in A and flow through the part from its first node to its second.
+"""
+
+import math
+from collections.abc import Callable
+from typing import final
+
+BOLTZMANN_V_PER_K = 8.617333262e-5
+"""k/q, CODATA 2018."""
+
+T0_K = 300.0
+"""Temperature at which a diode's saturation current is given."""
+
+Rows = list[list[float]]
+Column = list[float]
+
+
+class Part:
+    """What the solver asks of a part. A subclass adds its law in `stamp` and its state in `commit`."""
+
+    nonlinear = False
+    """Its stamp depends on the guess, so the solver iterates."""
+    remembers = False
+    """Its stamp depends on the past, so the solver integrates."""
+    branches = 0
+    """How many currents are unknowns of their own."""
+
+    def __init__(self, first: str, second: str = "gnd") -> None:
+        self.nodes = (first, second)
+        self.voltage = 0.0
+        self.current = 0.0
+        self.first = self.second = self.branch = 0
+        """Columns in the island's equations; the solver sets them."""
+
+    def stamp(self, rows: Rows, right: Column, guess: Column, step_s: float) -> None:
+        """Add the linearised law around `guess`; `step_s` is the time step, 0 for the steady state."""
+        raise NotImplementedError
+
+    def commit(self, solution: Column, step_s: float) -> None:
+        """Take over voltage, current and state from an accepted solution."""
+        raise NotImplementedError
+
+    def across(self, column: Column) -> float:
+        """Return the voltage from the first to the second node."""
+        return column[self.first] - column[self.second]
+
+    def prepare(self, now: float) -> bool:  # noqa: ARG002 - for parts that follow time
+        """Follow what changes by itself with time; return True if the law is not what it was."""
+        return False
+
+    def remode(self, solution: Column) -> bool:  # noqa: ARG002 - for parts with modes
+        """Choose the mode that is consistent with `solution`; return True if that is another one."""
+        return False
+
+    def _add_conductance(self, rows: Rows, siemens: float) -> None:
+        first, second = self.first, self.second
+        rows[first][first] += siemens
+        rows[second][second] += siemens
+        rows[first][second] -= siemens
+        rows[second][first] -= siemens
+
+    def _add_current(self, right: Column, amps: float) -> None:
+        right[self.first] -= amps
+        right[self.second] += amps
+
+
+@final
+class Resistor(Part):
+    """A resistor; `ohms` may be infinite (an open relay)."""
+
+    def __init__(self, first: str, second: str = "gnd", *, ohms: float) -> None:
+        super().__init__(first, second)
+        if not ohms > 0:
+            raise ValueError(f"resistor {first}-{second}: ohms={ohms} must be above zero")
+        self.ohms = ohms
+
+    def stamp(self, rows: Rows, right: Column, guess: Column, step_s: float) -> None:
+        """i = v / R."""
+        self._add_conductance(rows, 1.0 / self.ohms)
+
+    def commit(self, solution: Column, step_s: float) -> None:
+        """Take over the solution."""
+        self.voltage = self.across(solution)
+        self.current = self.voltage / self.ohms
+
+
+@final
+class CurrentSource(Part):
+    """A source that drives `amps` from its second node through itself out of its first, whatever the voltage."""
+
+    def __init__(self, first: str, second: str = "gnd", *, amps: float = 0.0) -> None:
+        super().__init__(first, second)
+        self.amps = amps
+
+    def stamp(self, rows: Rows, right: Column, guess: Column, step_s: float) -> None:
+        """i = -amps."""
+        self._add_current(right, -self.amps)
+
+    def commit(self, solution: Column, step_s: float) -> None:
+        """Take over the solution."""
+        self.voltage = self.across(solution)
+        self.current = -self.amps
+
+
+@final
+class Capacitor(Part):
+    """A capacitor, integrated by the trapezoidal rule; uncharged at the beginning."""
+
+    remembers = True
+
+    def __init__(self, first: str, second: str = "gnd", *, farads: float) -> None:
+        super().__init__(first, second)
+        if not 0 < farads < math.inf:
+            raise ValueError(f"capacitor {first}-{second}: farads={farads} must be above zero")
+        self.farads = farads
+        self.settled = False
+        """False after something jumped: its current is then unknown, and one backward Euler step finds it."""
+        self._slopes = (0.0, 0.0)
+        self._last_step = 0.0
+
+    def stamp(self, rows: Rows, right: Column, guess: Column, step_s: float) -> None:
+        """i = C dv/dt as a conductance beside a current that holds the past."""
+        siemens, amps = self._companion(step_s)
+        self._add_conductance(rows, siemens)
+        self._add_current(right, amps)
+
+    def _companion(self, step_s: float) -> tuple[float, float]:
+        if self.settled:
+            siemens = 2.0 * self.farads / step_s
+            return siemens, -siemens * self.voltage - self.current
+        siemens = self.farads / step_s
+        return siemens, -siemens * self.voltage
+
+    def error(self, solution: Column, step_s: float) -> float:
+        """Return the truncation error of this step in parts of what is tolerated (1 uV + 10 ppm).
+
+        The corrector is compared with a second-order predictor, as SPICE2 does (Nagel 1975, section 4.4).
+        """
+        voltage = self.across(solution)
+        slope, before = self._slopes
+        ratio = step_s / self._last_step if self._last_step else 0.0
+        predicted = self.voltage + step_s * (slope + 0.5 * ratio * (slope - before))
+        weight = 1.0 / (3.0 * (1.0 + 1.0 / ratio)) if ratio else 0.5
+        return weight * abs(voltage - predicted) / (1e-6 + 1e-5 * abs(voltage))
+
+    def commit(self, solution: Column, step_s: float) -> None:
+        """Take over the solution as the past of the next step."""
+        siemens, amps = self._companion(step_s)
+        voltage = self.across(solution)
+        self.current = siemens * voltage + amps
+        self.voltage = voltage
+        slope = self.current / self.farads
+        self._slopes = (slope, self._slopes[0] if self.settled else slope)
+        self._last_step = step_s if self.settled else 0.0
+        self.settled = True
+
+
+@final
+class Diode(Part):
+    """A junction diode after Shockley, without series resistance.
+
+    i = Is(T) (exp(v / (n Vt)) - 1) with Vt = kT/q and Is(T) of `saturation_current`.
+    `temperature` is in K: a number, or a function of bench time for a diode that something heats.
+    """
+
+    nonlinear = True
+
+    def __init__(
+        self,
+        first: str,
+        second: str = "gnd",
+        *,
+        saturation_a: float = 2.52e-9,
+        ideality: float = 1.752,
+        gap_ev: float = 1.11,
+        exponent: float = 3.0,
+        temperature: float | Callable[[float], float] = T0_K,
+    ) -> None:
+        super().__init__(first, second)
+        self._law = (saturation_a, ideality, gap_ev, exponent)
+        self._follow = temperature if callable(temperature) else None
+        self._limited = 0.0
+        self._set_temperature(temperature(0.0) if callable(temperature) else temperature)
+
+    def _set_temperature(self, kelvin: float) -> None:
+        saturation_a, ideality, gap_ev, exponent = self._law
+        self.kelvin = kelvin
+        self._scale = ideality * BOLTZMANN_V_PER_K * kelvin
+        self._saturation = saturation_current(kelvin, saturation_a, ideality, gap_ev, exponent)
+        self._critical = self._scale * math.log(self._scale / (math.sqrt(2.0) * self._saturation))
+
+    def prepare(self, now: float) -> bool:
+        """Take the temperature at `now`; below 1 uK of change the law stays."""
+        kelvin = self._follow(now) if self._follow else self.kelvin
+        if abs(kelvin - self.kelvin) < 1e-6:
+            return False
+        self._set_temperature(kelvin)
+        return True
+
+    def stamp(self, rows: Rows, right: Column, guess: Column, step_s: float) -> None:
+        """Add the tangent at the guess, which is kept from running up the exponential."""
+        volts = self._limited = self._limit(self.across(guess), self._limited)
+        growth = math.exp(min(volts / self._scale, 200.0))
+        siemens = self._saturation * growth / self._scale
+        self._add_conductance(rows, siemens)
+        self._add_current(right, self._saturation * (growth - 1.0) - siemens * volts)
+
+    def limited(self, guess: Column) -> bool:
+        """Return whether the last stamp was taken elsewhere than at `guess`."""
+        return abs(self._limited - self.across(guess)) > 1e-12
+
+    def _limit(self, volts: float, before: float) -> float:
+        """Nagel 1975, section 3.3 (`pnjlim`): above the critical voltage a step goes along the logarithm."""
+        scale = self._scale
+        if volts <= self._critical or abs(volts - before) <= 2.0 * scale:
+            return volts
+        if before <= 0:
+            return scale * math.log(volts / scale)
+        growth = 1.0 + (volts - before) / scale
+        return before + scale * math.log(growth) if growth > 0 else self._critical
+
+    def commit(self, solution: Column, step_s: float) -> None:
+        """Take over the solution."""
+        self.voltage = self._limited = self.across(solution)
+        self.current = self._saturation * math.expm1(min(self.voltage / self._scale, 200.0))
+
+
+@final
+class Source(Part):
+    """An ideal supply, `volts` from its second to its first node, that turns into a current source at its limit.
+
+    `mode` is `off` (open), `cv` or `cc`. `supplied` is the current that leaves its first terminal, which may be
+    negative: then it sinks, without limit.
+    """
+
+    branches = 1
+
+    def __init__(self, first: str, second: str = "gnd") -> None:
+        super().__init__(first, second)
+        self.volts = 0.0
+        self.limit_a = math.inf
+        self.mode = "off"
+
+    @property
+    def supplied(self) -> float:
+        """The current that leaves the first terminal."""
+        return -self.current
+
+    def stamp(self, rows: Rows, right: Column, guess: Column, step_s: float) -> None:
+        """One row for the branch: v = volts, i = -limit or i = 0."""
+        branch = self.branch
+        rows[self.first][branch] += 1.0
+        rows[self.second][branch] -= 1.0
+        if self.mode == "cv":
+            rows[branch][self.first] += 1.0
+            rows[branch][self.second] -= 1.0
+            right[branch] = self.volts
+        else:
+            rows[branch][branch] = 1.0
+            right[branch] = -self.limit_a if self.mode == "cc" else 0.0
+
+    def remode(self, solution: Column) -> bool:
+        """Limit the current when it is too high, the voltage when it is."""
+        if self.mode == "cv" and -solution[self.branch] > self.limit_a * (1 + 1e-9) + 1e-12:
+            self.mode = "cc"
+            return True
+        if self.mode == "cc" and self.across(solution) > self.volts * (1 + 1e-9) + 1e-12:
+            self.mode = "cv"
+            return True
+        return False
+
+    def commit(self, solution: Column, step_s: float) -> None:
+        """Take over the solution."""
+        self.voltage = self.across(solution)
+        self.current = solution[self.branch]
+
+
+def saturation_current(
+    kelvin: float, at_t0_a: float = 2.52e-9, ideality: float = 1.752, gap_ev: float = 1.11, exponent: float = 3.0
+) -> float:
+    """Return a diode's saturation current in A at `kelvin`.
+
+    Is(T) = Is(T0) (T/T0)^(XTI/n) exp(Eg q / (n k) (1/T0 - 1/T)), T0 = 300 K: the law of SPICE2
+    (Nagel 1975, section 3.2; ngspice manual, section "Diodes", equation for IS(T)).
+    """
+    if not kelvin > 0:
+        raise ValueError(f"a diode at {kelvin} K: the temperature must be above zero")
+    growth = gap_ev / (ideality * BOLTZMANN_V_PER_K) * (1.0 / T0_K - 1.0 / kelvin)
+    return at_t0_a * (kelvin / T0_K) ** (exponent / ideality) * math.exp(growth)
+
+
+def diode_current(
+    voltage: float,
+    temperature: float,
+    *,
+    series_resistance: float = 4.8,
+    saturation_a: float = 2.52e-9,
+    ideality: float = 1.752,
+    gap_ev: float = 1.11,
+    exponent: float = 3.0,
+) -> float:
+    """Return the current in A of a diode in series with `series_resistance` (ohm) at `voltage` (V), `temperature` (K).
+
+    The defaults are the demo bench's diode, its 4.7 ohm resistor and the 0.1 ohm shunt of its ammeter.
+    Exact in the sense of the closed form i = (n Vt / R) W(z) - Is, ln z = ln(Is R / (n Vt)) + (V + Is R) / (n Vt),
+    with Lambert's W from Newton's method on w + ln w = ln z, which cannot overflow.
+    Source: Banwell and Jayakumar, Electronics Letters 36 (2000) 291.
+    """
+    saturation = saturation_current(temperature, saturation_a, ideality, gap_ev, exponent)
+    scale = ideality * BOLTZMANN_V_PER_K * temperature
+    if series_resistance == 0:
+        return saturation * math.expm1(voltage / scale)
+    drop = saturation * series_resistance
+    log_z = math.log(drop / scale) + (voltage + drop) / scale
+    return scale / series_resistance * _lambert_w_of_exp(log_z) - saturation
+
+
+def _lambert_w_of_exp(log_z: float) -> float:
+    """Solve w + ln w = `log_z` for w > 0."""
+    if log_z < -700:
+        return 0.0
+    w = math.exp(log_z) if log_z < 0 else max(log_z, 1.0)
+    for _ in range(50):
+        step = w * (log_z - w - math.log(w)) / (1.0 + w)
+        w = max(w + step, 0.1 * w)
+        if abs(step) <= 4e-16 * w:
+            break
+    return w
