@@ -1,0 +1,1 @@
+"""Measuring in a notebook: `%%measure` cells, live panels and figures, frozen pictures."""
