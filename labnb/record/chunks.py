@@ -1,0 +1,204 @@
+"""How places of a grid map to chunk files, and how those are made and written in place.
+
+A chunk file is uncompressed, holds a contiguous piece of the grid in C order, and appears whole: allocated, filled
+with the fill value and only then renamed to its name. Afterwards only `pwrite` touches it. Never a memory map: a
+full disk under one ends the kernel with SIGBUS where `pwrite` raises.
+"""
+
+import errno
+import math
+import os
+from dataclasses import dataclass
+from itertools import pairwise
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from labnb.record.files import write_all
+
+CHUNK_BYTES = 8 << 20
+GROWING_ITEMS = 16384
+_BLOCK_BYTES = 1 << 20
+
+
+@dataclass(frozen=True, slots=True)
+class Tiling:
+    """Cuts a grid (`None`: grows) into tiles (1, …, 1, rows, all, all), each a contiguous run of places."""
+
+    shape: tuple[int | None, ...]
+    tile: tuple[int, ...]
+    split: int
+
+    @property
+    def items(self) -> int:
+        """Number of places in one tile, those beyond the grid's edge included."""
+        return math.prod(self.tile)
+
+    def key(self, chunk: int) -> tuple[int, ...]:
+        """Return the tile's index along every dimension of the grid."""
+        if not self.shape:
+            return ()
+        counts = [1 if size is None else -(-size // part) for size, part in zip(self.shape, self.tile, strict=True)]
+        parts = list[int]()
+        for count in reversed(counts[1:]):
+            chunk, part = divmod(chunk, count)
+            parts.append(part)
+        return (chunk, *reversed(parts))
+
+    def locate(self, places: NDArray[np.int64]) -> tuple[NDArray[np.int64], NDArray[np.int64]]:
+        """Return the chunk number of every place, and its item within that chunk."""
+        if not self.shape:
+            return places, places * 0
+        rows, rest = self.tile[self.split], math.prod(self.tile[self.split + 1 :])
+        line, inner = np.divmod(places, rest)
+        size = self.shape[self.split]
+        outer, row = (line * 0, line) if size is None else np.divmod(line, size)
+        number, within = np.divmod(row, rows)
+        return outer * (0 if size is None else -(-size // rows)) + number, within * rest + inner
+
+
+def tile(shape: tuple[int | None, ...], item_bytes: int) -> Tiling:
+    """Return the tiling of a grid whose items have `item_bytes`: one chunk if it is small, else pieces of 8 MiB."""
+    if not shape:
+        return Tiling((), (), 0)
+    budget = max(1, CHUNK_BYTES // item_bytes)
+    inner = [size or 1 for size in shape[1:]]
+    split = next(k for k in range(len(shape)) if math.prod(inner[k:]) <= budget)
+    rest = math.prod(inner[split:])
+    size = shape[split]
+    rows = max(1, min(budget, GROWING_ITEMS) // rest) if size is None else min(size, budget // rest)
+    return Tiling(shape, (*(1,) * split, rows, *inner[split:]), split)
+
+
+class ChunkFiles:
+    """The chunk files of one array. `item` elements, `fill` each, lie at every place of the grid."""
+
+    def __init__(self, folder: Path, tiling: Tiling, item: tuple[int, ...], fill: bytes, *, keep: bool = False) -> None:
+        """`keep` trusts chunk files of the right size that lie there; otherwise each is made anew when touched."""
+        self.folder = folder
+        self.tiling = tiling
+        self.item_bytes = len(fill) * math.prod(item)
+        self.made: dict[int, Path] = {}
+        self.remade: list[int] = []
+        self._tail = ".0" * len(item)
+        self._fill = fill
+        self._keep = keep
+        self._spare = folder.parent.parent / f".{folder.name}.chunk.partial"
+
+    @property
+    def chunk_bytes(self) -> int:
+        """Size of every chunk file."""
+        return self.tiling.items * self.item_bytes
+
+    def path(self, chunk: int) -> Path:
+        """Return the file of a chunk number, whether it exists or not."""
+        return self.folder / ("c" + "".join(f".{part}" for part in self.tiling.key(chunk)) + self._tail)
+
+    def write(self, place: int, data: bytes | memoryview) -> Path:
+        """Write one item; return its file, which the caller syncs before the journal. Raises OSError."""
+        chunks, items = self.tiling.locate(np.array([place], np.int64))
+        path = self.ready(int(chunks[0]))
+        self._write_at(path, [(int(items[0]) * self.item_bytes, data)])
+        return path
+
+    def scatter(self, places: NDArray[np.int64], values: NDArray[Any]) -> None:
+        """Write one scalar at every place; the places rise. Raises OSError."""
+        chunks, items = self.tiling.locate(places)
+        edges = np.flatnonzero(np.diff(chunks)) + 1
+        for first, last in _spans(edges, len(places)):
+            self._scatter_in(self.ready(int(chunks[first])), items[first:last], values[first:last])
+
+    def clear_except(self, places: NDArray[np.int64], count: int) -> None:
+        """Write the fill value at those of the first `count` places that are not named, where chunk files exist."""
+        missing = np.setdiff1d(np.arange(count, dtype=np.int64), places)
+        chunks, items = self.tiling.locate(missing)
+        blank = self._fill * (self.item_bytes // len(self._fill))
+        for chunk in np.unique(chunks):
+            path = self.path(int(chunk))
+            if path.exists():
+                inside = items[chunks == chunk]
+                self._write_at(path, [(int(item) * self.item_bytes, blank) for item in inside])
+
+    def ready(self, chunk: int) -> Path:
+        """Return the chunk's file, made if need be. Raises OSError."""
+        path = self.made.get(chunk)
+        if path is None:
+            path = self.path(chunk)
+            if not (self._keep and _size(path) == self.chunk_bytes):
+                self._make(path)
+                self.remade.append(chunk)
+            self.made[chunk] = path
+        return path
+
+    def put_whole(self, chunk: int, data: bytes) -> None:
+        """Make a chunk that begins with `data` and is never written again (coordinates). Raises OSError."""
+        path = self.path(chunk)
+        self._make(path, data)
+        self.made[chunk] = path
+
+    def _make(self, path: Path, data: bytes = b"") -> None:
+        self.folder.mkdir(exist_ok=True)
+        descriptor = os.open(self._spare, os.O_RDWR | os.O_CREAT | os.O_TRUNC | os.O_CLOEXEC, 0o666)
+        try:
+            try:
+                _allocate(descriptor, max(self.chunk_bytes, len(data)))
+                write_all(descriptor, data)
+                self._pad(descriptor, self.chunk_bytes - len(data))
+            finally:
+                os.close(descriptor)
+            self._spare.replace(path)
+        except BaseException:
+            self._spare.unlink(missing_ok=True)
+            raise
+
+    def _pad(self, descriptor: int, missing: int) -> None:
+        block = self._fill * min(_BLOCK_BYTES // len(self._fill), max(0, missing) // len(self._fill))
+        while missing > 0:
+            part = block[:missing]
+            write_all(descriptor, part)
+            missing -= len(part)
+
+    def _scatter_in(self, path: Path, items: NDArray[np.int64], values: NDArray[Any]) -> None:
+        data = np.ascontiguousarray(values).view(np.uint8).data
+        size, edges = self.item_bytes, np.flatnonzero(np.diff(items) != 1) + 1
+        spans = _spans(edges, len(items))
+        self._write_at(path, [(int(items[a]) * size, data[a * size : b * size]) for a, b in spans])
+
+    @staticmethod
+    def _write_at(path: Path, pieces: list[tuple[int, bytes | memoryview]]) -> None:
+        descriptor = os.open(path, os.O_WRONLY | os.O_CLOEXEC)
+        try:
+            for offset, data in pieces:
+                _write_piece(descriptor, offset, memoryview(data))
+        finally:
+            os.close(descriptor)
+
+
+def _write_piece(descriptor: int, offset: int, rest: memoryview) -> None:
+    while rest:
+        written = os.pwrite(descriptor, rest, offset)
+        rest, offset = rest[written:], offset + written
+
+
+def _spans(edges: NDArray[np.intp], count: int) -> list[tuple[int, int]]:
+    bounds = [0, *edges.tolist(), count]
+    return [(a, b) for a, b in pairwise(bounds) if a < b]
+
+
+def _allocate(descriptor: int, size: int) -> None:
+    """Reserve the space, so that a full disk shows here and not in the middle of a chunk."""
+    try:
+        os.posix_fallocate(descriptor, 0, size)
+    except OSError as error:
+        # Some network file systems cannot reserve; every byte is written next anyway.
+        if error.errno not in (errno.EOPNOTSUPP, errno.EINVAL):
+            raise
+
+
+def _size(path: Path) -> int:
+    try:
+        return path.stat().st_size
+    except FileNotFoundError:
+        return -1

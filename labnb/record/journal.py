@@ -1,0 +1,228 @@
+"""How points and groups become journal records and back: a pure codec, no file.
+
+```
+"labnbj01" | synced offset u64, crc32 u32, 0 u32                          start of the file
+length u32 | crc32 u32 | kind u32, payload                                a record; crc over kind and payload,
+                         ├─ group index u32, place i64, time i64, scalars  seeded by the length
+                         ├─ RUN    JSON: what the journal belongs to
+                         └─ GROUP  JSON: a declared group; the n-th one gets index n
+```
+Rows of one group all have the same length, so that numpy reads thousands of them at once. Replay is idempotent.
+"""
+
+import json
+import struct
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from typing import Any, cast
+from zlib import crc32
+
+import numpy as np
+from numpy.typing import NDArray
+
+from labnb.core import Axis, Group, LabnbError, OpenAxis, RecordError, Span, Variable
+from labnb.core.schema import Dim, LoopAxis
+from labnb.record.values import storage_of
+
+MAGIC = b"labnbj01"
+START = len(MAGIC) + 16
+RUN, GROUP = 0xFFFFFFFF, 0xFFFFFFFE
+HEAD = struct.Struct("<II")
+_PEEK = struct.Struct("<III")
+_KIND = struct.Struct("<I")
+_SLOT = struct.Struct("<QII")
+_ROW = "<Iqq"
+
+Rows = NDArray[Any]  # structured: length, crc, group, place, time, then v<k> per scalar variable k
+
+
+def frame(payload: bytes) -> bytes:
+    """Return `payload` as one record."""
+    return HEAD.pack(len(payload), crc32(payload, len(payload))) + payload
+
+
+def slot(offset: int) -> bytes:
+    """Return the mark that everything before `offset` is on the disk; it lies behind the magic."""
+    return _SLOT.pack(offset, crc32(offset.to_bytes(8, "little")), 0)
+
+
+def read_start(data: bytes) -> int:
+    """Return the synced offset of a journal's start. Raises RecordError if it is not a journal."""
+    if len(data) < START or data[: len(MAGIC)] != MAGIC:
+        raise RecordError(f"expected a journal that begins with {MAGIC!r}, got {data[: len(MAGIC)]!r}")
+    offset, check, _ = _SLOT.unpack_from(data, len(MAGIC))
+    return offset if check == crc32(cast(int, offset).to_bytes(8, "little")) else START
+
+
+def run_record(facts: Mapping[str, str]) -> bytes:
+    """Return the first record of a journal: run id and the boot of the computer that writes it."""
+    return frame(_KIND.pack(RUN) + json.dumps(dict(facts)).encode())
+
+
+def group_record(group: Group) -> bytes:
+    """Return the record that declares `group`."""
+    return frame(_KIND.pack(GROUP) + json.dumps(group_document(group)).encode())
+
+
+class RowCodec:
+    """Packs the rows of one group. Array variables have no place in a row."""
+
+    __slots__ = ("dtype", "group", "index", "length", "pack", "total")
+
+    def __init__(self, index: int, group: Group) -> None:
+        scalars = [(k, storage_of(v)) for k, v in enumerate(group.variables) if not v.dims]
+        packer = struct.Struct(_ROW + "".join(storage.code for _, storage in scalars))
+        self.index = index
+        self.group = group
+        self.pack = packer.pack
+        self.length = packer.size
+        self.total = HEAD.size + packer.size
+        fields = [("length", "<u4"), ("crc", "<u4"), ("group", "<u4"), ("place", "<i8"), ("time", "<i8")]
+        self.dtype: np.dtype[Any] = np.dtype(fields + [(f"v{k}", storage.dtype) for k, storage in scalars])
+
+    def record(self, place: int, time_ns: int, *scalars: float) -> bytes:
+        """Return one row as a record; complex numbers are given as two. Raises struct.error if one does not fit."""
+        return frame(self.pack(self.index, place, time_ns, *scalars))
+
+
+@dataclass(frozen=True, slots=True)
+class Batch:
+    """Consecutive rows of one group; `offset` is where they begin in what was fed so far."""
+
+    codec: RowCodec
+    rows: Rows
+    offset: int
+
+
+class Scanner:
+    """Reads records in the order in which they were written, however the file is cut into pieces.
+
+    A record that is incomplete, or whose checksum is wrong, is not read, nor is anything behind it.
+    """
+
+    def __init__(self, *, verify: bool) -> None:
+        """`verify` checks every row; a writer that follows its own journal checks only the last of each batch."""
+        self._verify = verify
+        self.codecs: list[RowCodec] = []
+        self.facts: Mapping[str, str] = {}
+        self.offset = START
+
+    def feed(self, data: bytes) -> list[Batch | Group]:
+        """Return what `data`, the bytes from `offset` on, holds; `offset` moves behind it."""
+        found: list[Batch | Group] = []
+        at = 0
+        while (size := self._next(data, at, found)) > 0:
+            at += size
+            self.offset += size
+        return found
+
+    def _next(self, data: bytes, at: int, found: list[Batch | Group]) -> int:
+        if len(data) - at < _PEEK.size:
+            return 0
+        length, check, kind = _PEEK.unpack_from(data, at)
+        if length < _KIND.size or at + HEAD.size + length > len(data):
+            return 0
+        if kind < len(self.codecs):
+            return self._rows(data, at, self.codecs[kind], length, found)
+        payload = data[at + HEAD.size : at + HEAD.size + length]
+        if check != crc32(payload, length):
+            return 0
+        return HEAD.size + length if self._control(kind, payload[_KIND.size :], found) else 0
+
+    def _control(self, kind: int, payload: bytes, found: list[Batch | Group]) -> bool:
+        if kind == RUN:
+            self.facts = cast(dict[str, str], json.loads(payload))
+        elif kind == GROUP:
+            group = group_from(json.loads(payload))
+            self.codecs.append(RowCodec(len(self.codecs), group))
+            found.append(group)
+        else:
+            return False
+        return True
+
+    def _rows(self, data: bytes, at: int, codec: RowCodec, length: int, found: list[Batch | Group]) -> int:
+        if length != codec.length:
+            return 0
+        count = self._intact(data, at, codec, _same_heads(data, at, codec))
+        if count:
+            found.append(Batch(codec, np.frombuffer(data, codec.dtype, count, at), self.offset))
+        return count * codec.total
+
+    def _intact(self, data: bytes, at: int, codec: RowCodec, count: int) -> int:
+        places = range(at, at + count * codec.total, codec.total)
+        if not self._verify:
+            # A torn record that was taken back could only be mixed with its successor at the very end.
+            return count if _whole(data, places[-1], codec.length) else count - 1
+        for k, place in enumerate(places):
+            if not _whole(data, place, codec.length):
+                return k
+        return count
+
+
+def _whole(data: bytes, at: int, length: int) -> bool:
+    body = data[at + HEAD.size : at + HEAD.size + length]
+    return HEAD.unpack_from(data, at)[1] == crc32(body, length)
+
+
+def _same_heads(data: bytes, at: int, codec: RowCodec) -> int:
+    """Return how many records from `at` on are rows of this codec, at least 1; looks at growing windows only."""
+    most = (len(data) - at) // codec.total
+    count, window = 1, 16
+    while count < most:
+        rows = np.frombuffer(data, codec.dtype, min(window, most - count), at + count * codec.total)
+        same = (rows["length"] == codec.length) & (rows["group"] == codec.index)
+        if not same.all():
+            return count + int(same.argmin())
+        count += len(rows)
+        window *= 8
+    return count
+
+
+def group_document(group: Group) -> dict[str, Any]:  # JSON
+    """Return `group` as JSON values."""
+    return {
+        "key": group.key,
+        "axes": [_axis_document(axis) for axis in group.axes],
+        "variables": [
+            {
+                "name": v.name,
+                "unit": v.unit,
+                "dtype": v.dtype,
+                "notes": v.notes,
+                "dims": [_axis_document(dim) for dim in v.dims],
+            }
+            for v in group.variables
+        ],
+    }
+
+
+def _axis_document(axis: LoopAxis | Span) -> dict[str, Any]:  # JSON
+    if isinstance(axis, Span):
+        return {"name": axis.name, "size": axis.size}
+    common = {"name": axis.name, "unit": axis.unit, "notes": axis.notes}
+    return common | ({"step": axis.step} if isinstance(axis, OpenAxis) else {"values": list(axis.values)})
+
+
+def group_from(document: Mapping[str, Any]) -> Group:  # JSON
+    """Return the group that `group_document` gave. Raises RecordError for a document of another form."""
+    try:
+        axes = tuple(_axis_from(axis) for axis in document["axes"])
+        variables = tuple(
+            Variable(v["name"], v["unit"], v["dtype"], cast(tuple[Dim, ...], _axes_from(v["dims"])), v["notes"])
+            for v in document["variables"]
+        )
+        return Group(document["key"], cast(tuple[LoopAxis, ...], axes), variables)
+    except (KeyError, TypeError, LabnbError) as error:
+        raise RecordError(f"the journal declares a group that this version cannot read: {error}") from error
+
+
+def _axes_from(documents: Sequence[Mapping[str, Any]]) -> tuple[LoopAxis | Span, ...]:
+    return tuple(_axis_from(document) for document in documents)
+
+
+def _axis_from(document: Mapping[str, Any]) -> LoopAxis | Span:  # JSON
+    if "size" in document:
+        return Span(document["name"], document["size"])
+    if "step" in document:
+        return OpenAxis(document["name"], document["step"], document["unit"], document["notes"])
+    return Axis(document["name"], tuple(document["values"]), document["unit"], document["notes"])

@@ -1,0 +1,266 @@
+"""Which zarr arrays a run's groups become, and their metadata: values only, nothing is written.
+
+Every axis becomes a coordinate, every variable an array over its loops and its own dimensions, every group an int64
+array of the times of its points: `t` for the deepest one, `t_<loops>` for the others, other names if those are taken.
+"""
+
+import json
+import re
+import struct
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass, field
+from typing import Any, cast
+
+import numpy as np
+
+from labnb.core import Axis, Group, Json, OpenAxis, SchemaError, Span, Variable
+from labnb.record.chunks import GROWING_ITEMS, Tiling, tile
+from labnb.record.values import Storage, storage_of
+
+NOT_A_TIME = -(2**63)
+_TIME = Storage("<i8", "q", NOT_A_TIME)
+_NAME_BYTES = 200
+_BYTES: dict[str, Json] = {"name": "bytes", "configuration": {"endian": "little"}}
+_TYPES = {
+    "f2": "float16",
+    "f4": "float32",
+    "f8": "float64",
+    "c8": "complex64",
+    "c16": "complex128",
+    "i1": "int8",
+    "i2": "int16",
+    "i4": "int32",
+    "i8": "int64",
+    "u1": "uint8",
+    "u2": "uint16",
+    "u4": "uint32",
+    "u8": "uint64",
+}
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class StoredArray:
+    """One array of the store. `tiling` cuts the loops, `item` is the shape at one place of them."""
+
+    name: str
+    dims: tuple[str, ...]
+    tiling: Tiling
+    item: tuple[int, ...]
+    data_type: str
+    fill: Json
+    fill_bytes: bytes
+    attributes: Mapping[str, Json]
+    content: bytes | None = None  # a coordinate's single chunk
+    step: float | None = None  # a growing coordinate's distance
+
+    def shape(self, lengths: Mapping[str, int]) -> tuple[int, ...]:
+        """Return the shape, growing dimensions taken from `lengths`."""
+        loops = zip(self.dims, self.tiling.shape, strict=False)
+        return (*(lengths.get(dim, 0) if size is None else size for dim, size in loops), *self.item)
+
+    def document(self, lengths: Mapping[str, int]) -> dict[str, Json]:
+        """Return zarr's metadata of this array."""
+        codec: dict[str, Json] = {"name": "vlen-utf8", "configuration": {}} if self.data_type == "string" else _BYTES
+        return {
+            "zarr_format": 3,
+            "node_type": "array",
+            "shape": list(self.shape(lengths)),
+            "data_type": self.data_type,
+            "chunk_grid": {"name": "regular", "configuration": {"chunk_shape": [*self.tiling.tile, *self.item]}},
+            "chunk_key_encoding": {"name": "default", "configuration": {"separator": "."}},
+            "fill_value": self.fill,
+            "codecs": [codec],
+            "attributes": dict(self.attributes),
+            "dimension_names": list(self.dims),
+            "storage_transformers": [],
+        }
+
+
+@dataclass(slots=True)
+class Layout:
+    """What the store of a run consists of, given the groups declared so far."""
+
+    groups: list[Group] = field(default_factory=list[Group])
+    _sizes: dict[str, int | None] = field(default_factory=dict[str, int | None])
+    _axes: dict[str, Axis | OpenAxis] = field(default_factory=dict[str, Axis | OpenAxis])
+    _variables: set[str] = field(default_factory=set[str])
+
+    def with_group(self, group: Group) -> "Layout":
+        """Return the layout with one more group. Raises SchemaError if it contradicts an earlier one."""
+        if group.key in [g.key for g in self.groups]:
+            raise SchemaError(f"group {group.key} is declared twice")
+        if not group.variables:
+            raise SchemaError(f"group {group.key} over {group.dims} has no variable to record")
+        layout = Layout(list(self.groups), dict(self._sizes), dict(self._axes), set(self._variables))
+        layout._take(group, {*self.time_names().values(), *self._loop_time_names().values()})
+        return layout
+
+    def _take(self, group: Group, times: set[str]) -> None:
+        for axis in group.axes:
+            self._take_axis(axis, times)
+        for variable in group.variables:
+            storage_of(variable)
+            for dim in variable.dims:
+                self._take_dim(dim, times)
+            self._check_new(variable.name, times)
+            if variable.name in self._variables or variable.name in self._sizes:
+                other = "dimension" if variable.name in self._sizes else "variable"
+                raise SchemaError(f"variable {variable.name!r} has the name of another {other}; rename one of them")
+            self._variables.add(variable.name)
+        self.groups.append(group)
+
+    def _take_dim(self, dim: Axis | Span, times: set[str]) -> None:
+        if isinstance(dim, Axis):
+            self._take_axis(dim, times)
+            return
+        if self._sizes.setdefault(dim.name, dim.size) != dim.size:
+            raise SchemaError(
+                f"dimension {dim.name!r} has length {self._sizes[dim.name]} elsewhere, here {dim.size}; rename one"
+            )
+        self._check_dim(dim.name, times)
+
+    def _take_axis(self, axis: Axis | OpenAxis, times: set[str]) -> None:
+        if axis.name not in self._axes:
+            _coordinate(axis)
+        known = self._axes.setdefault(axis.name, axis)
+        if _meaning(known) != _meaning(axis):
+            raise SchemaError(
+                f"axis {axis.name!r} is declared twice with other values: {_outline(known)} and {_outline(axis)}; "
+                "an axis has the same values everywhere in a run, so rename one"
+            )
+        if self._sizes.setdefault(axis.name, axis.size) != axis.size:
+            raise SchemaError(
+                f"axis {axis.name!r} has {axis.size} values, but a dimension of that name has another length"
+            )
+        self._check_dim(axis.name, times)
+
+    def _check_dim(self, name: str, times: set[str]) -> None:
+        self._check_new(name, times)
+        if name in self._variables:
+            raise SchemaError(f"dimension {name!r} has the name of a variable; rename one of them")
+
+    def _check_new(self, name: str, times: set[str]) -> None:
+        if name in times:
+            raise SchemaError(
+                f"{name!r} already names the times of points recorded before; rename this variable or axis"
+            )
+        if name == "zarr.json" or len(name.encode()) > _NAME_BYTES:
+            raise SchemaError(
+                f"{name[:60]!r} cannot be used as a name in a zarr store; choose another, shorter than 200 bytes"
+            )
+
+    def time_names(self) -> dict[int, str]:
+        """Return the name of the array of times of every group, by its index."""
+        if not self.groups:
+            return {}
+        names = self._loop_time_names()
+        depths = [len(group.axes) for group in self.groups]
+        deepest = depths.index(max(depths))
+        names[deepest] = _free("t", "time_of_point", self._variables | set(self._sizes) | set(names.values()))
+        return names
+
+    def _loop_time_names(self) -> dict[int, str]:
+        """Return the names that hold whichever group is deepest, so that a deeper one later renames only one array."""
+        names: dict[int, str] = {}
+        for index, group in enumerate(self.groups):
+            loops = re.sub(r"\W+", "_", "_".join(group.dims)) or "once"
+            taken = self._variables | set(self._sizes) | set(names.values())
+            names[index] = _free(f"t_{loops}", f"time_of_point_{loops}", taken)
+        return names
+
+    def arrays(self) -> list[StoredArray]:
+        """Return every array of the store: coordinates, then times and variables group by group."""
+        stored = [_coordinate(axis) for axis in self._axes.values()]
+        names = self.time_names()
+        for index, group in enumerate(self.groups):
+            loops = tuple(axis.size for axis in group.axes)
+            stored.append(_time_array(names[index], group, loops))
+            stored.extend(_variable_array(v, group, loops, names[index]) for v in group.variables)
+        return stored
+
+
+def _meaning(axis: Axis | OpenAxis) -> tuple[object, ...]:
+    return (axis.values if isinstance(axis, Axis) else axis.step, axis.unit)
+
+
+def _outline(axis: Axis | OpenAxis) -> str:
+    text = (
+        f"steps of {axis.step:g}"
+        if isinstance(axis, OpenAxis)
+        else f"{axis.values[0]} … {axis.values[-1]}, {len(axis)} values"
+    )
+    return f"{text} {axis.unit}".rstrip()
+
+
+def _free(name: str, other: str, taken: Iterable[str]) -> str:
+    used = set(taken)
+    candidates = [name, other, *(f"{other}_{k}" for k in range(2, len(used) + 3))]
+    return next(candidate for candidate in candidates if candidate not in used)
+
+
+def _described(unit: str, notes: str) -> dict[str, Json]:
+    described: dict[str, Json] = {"units": unit} if unit else {}
+    if notes:
+        described["long_name"] = notes
+    return described
+
+
+def _coordinate(axis: Axis | OpenAxis) -> StoredArray:
+    attributes = _described(axis.unit, axis.notes)
+    if isinstance(axis, OpenAxis):
+        tiling = Tiling((None,), (GROWING_ITEMS,), 0)
+        fill = np.array(np.nan).tobytes()
+        return StoredArray(axis.name, (axis.name,), tiling, (), "float64", "NaN", fill, attributes, step=axis.step)
+    data_type, fill_value, content = _encode(axis.values, axis.name)
+    tiling = Tiling((axis.size,), (axis.size,), 0)
+    return StoredArray(axis.name, (axis.name,), tiling, (), data_type, fill_value, b"\0", attributes, content)
+
+
+def _encode(values: tuple[Any, ...], name: str) -> tuple[str, Json, bytes]:  # bool, int, float or str
+    kinds = {type(value) for value in values}
+    if kinds == {bool}:
+        return "bool", False, np.array(values, "|b1").tobytes()
+    if kinds == {str}:
+        texts = [text.encode() for text in values]
+        return "string", "", struct.pack("<I", len(texts)) + b"".join(struct.pack("<I", len(t)) + t for t in texts)
+    if kinds == {int} and all(-(2**63) <= value < 2**63 for value in values):
+        return "int64", 0, np.array(values, "<i8").tobytes()
+    try:
+        return "float64", "NaN", np.array([float(value) for value in values], "<f8").tobytes()
+    except OverflowError as error:
+        raise SchemaError(f"axis {name!r}: a value is too large for a float64") from error
+
+
+def _time_array(name: str, group: Group, loops: tuple[int | None, ...]) -> StoredArray:
+    attributes: dict[str, Json] = {"units": "nanoseconds since 1970-01-01", "calendar": "proleptic_gregorian"}
+    attributes |= {"standard_name": "time", "long_name": "time of the point"}
+    return StoredArray(name, group.dims, tile(loops, 8), (), "int64", NOT_A_TIME, _TIME.fill_bytes, attributes)
+
+
+def _variable_array(variable: Variable, group: Group, loops: tuple[int | None, ...], time_name: str) -> StoredArray:
+    storage = storage_of(variable)
+    attributes = _described(variable.unit, variable.notes) | {"coordinates": time_name}
+    if storage.reserved is not None:
+        attributes["_FillValue"] = storage.reserved
+    if variable.dtype == "|b1":
+        attributes |= {"_FillValue": -1, "flag_values": [0, 1], "flag_meanings": "false true"}
+    dims = (*group.dims, *(dim.name for dim in variable.dims))
+    fill = storage.fill_bytes
+    tiling = tile(loops, len(fill) * int(np.prod(variable.shape)))
+    data_type = _TYPES[storage.dtype[1:]]
+    return StoredArray(variable.name, dims, tiling, variable.shape, data_type, storage.fill_json, fill, attributes)
+
+
+def growing_content(array: StoredArray, chunk: int) -> bytes:
+    """Return the bytes of one chunk of a growing coordinate: place times step."""
+    first = chunk * GROWING_ITEMS
+    return (np.arange(first, first + GROWING_ITEMS) * cast(float, array.step)).astype("<f8").tobytes()
+
+
+def root_text(attributes: Mapping[str, Json], arrays: Mapping[str, str]) -> str:
+    """Return the store's root metadata with those of all arrays, given as JSON text, inline."""
+    inline = ",".join(f"{json.dumps(name)}:{text}" for name, text in arrays.items())
+    return (
+        f'{{"zarr_format":3,"node_type":"group","attributes":{json.dumps(attributes, allow_nan=False)},'
+        '"consolidated_metadata":{"kind":"inline","must_understand":false,"metadata":{' + inline + "}}}"
+    )

@@ -1,0 +1,49 @@
+"""One writer per run: a lock that the system releases when its holder dies, and that names its holder."""
+
+import contextlib
+import fcntl
+import json
+import os
+import platform
+from pathlib import Path
+
+from labnb.core import RecordError, RunLocked
+from labnb.record.files import reason
+
+
+def take_lock(path: Path) -> int:
+    """Return the descriptor that holds the lock until it is closed. Raises RunLocked, naming the holder.
+
+    The folder may be read-only: then the lock is taken, but no holder written.
+    """
+    descriptor = _open(path)
+    try:
+        fcntl.flock(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
+    except BlockingIOError as error:
+        os.close(descriptor)
+        raise RunLocked(f"run {path.parent.name} is being written by {_holder(path)}; stop that run first") from error
+    except BaseException:
+        os.close(descriptor)
+        raise
+    with contextlib.suppress(OSError):  # who holds it is only a courtesy to the next one
+        os.ftruncate(descriptor, 0)
+        os.pwrite(descriptor, json.dumps({"pid": os.getpid(), "host": platform.node()}).encode(), 0)
+    return descriptor
+
+
+def _open(path: Path) -> int:
+    try:
+        return os.open(path, os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o666)
+    except OSError as first:
+        try:
+            return os.open(path, os.O_RDONLY | os.O_CLOEXEC)
+        except OSError:
+            raise RecordError(f"{path} cannot be opened to lock the run: {reason(first)}") from first
+
+
+def _holder(path: Path) -> str:
+    try:
+        found = json.loads(path.read_bytes())
+        return f"process {found['pid']} on {found['host']}"
+    except (OSError, ValueError, KeyError, TypeError):
+        return "another process"

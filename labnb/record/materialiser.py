@@ -1,0 +1,170 @@
+"""Turns journal rows into the zarr store, and shows them to readers by one rename of the root metadata."""
+
+import json
+import math
+from collections.abc import Iterable, Mapping
+from pathlib import Path
+
+import numpy as np
+from numpy.typing import NDArray
+
+from labnb.core import Group, Json, OpenAxis
+from labnb.record.chunks import GROWING_ITEMS, ChunkFiles
+from labnb.record.files import sync_path, sync_tree, write_whole
+from labnb.record.journal import Batch, Rows
+from labnb.record.layout import Layout, StoredArray, growing_content, root_text
+
+
+class Materialiser:
+    """The store of one run as its only writer sees it. Used by one thread at a time. Every step can be repeated."""
+
+    def __init__(self, data_path: Path, *, keep_arrays: bool = False) -> None:
+        """`keep_arrays` trusts the files of array variables that lie there (after a crash the journal has no copy)."""
+        self.data_path = data_path
+        self.layout = Layout()
+        self.lengths: dict[str, int] = {}
+        self.files: dict[str, ChunkFiles] = {}
+        self._keep_arrays = keep_arrays
+        self._spare = data_path.parent / ".zarr.json.partial"
+        self._arrays: dict[str, StoredArray] = {}
+        self._times: dict[int, str] = {}
+        self._made: set[str] = set()
+        self._texts: dict[str, tuple[tuple[int, ...], str]] = {}
+
+    def declare(self, group: Group) -> bool:
+        """Take a group in; return whether times got another name, so that all rows must be applied once more."""
+        before = self._times
+        self.layout = self.layout.with_group(group)
+        self._times = self.layout.time_names()
+        self._arrays = {array.name: array for array in self.layout.arrays()}
+        for axis in group.axes:
+            if isinstance(axis, OpenAxis):
+                self.lengths.setdefault(axis.name, 0)
+        renamed = any(self._times[index] != name for index, name in before.items())
+        if renamed:
+            self.files = {name: files for name, files in self.files.items() if name not in before.values()}
+            self._made -= set(before.values())
+            self._texts.clear()
+        return renamed
+
+    def apply(self, batch: Batch) -> None:
+        """Write the scalars and times of some rows into their chunk files. Raises OSError."""
+        rows = _last_of_each_place(batch.rows)
+        if not len(rows):
+            return
+        group = batch.codec.group
+        places: NDArray[np.int64] = np.ascontiguousarray(rows["place"])
+        self._files_of(self._times[batch.codec.index]).scatter(places, rows["time"])
+        for k, variable in enumerate(group.variables):
+            if not variable.dims:
+                self._files_of(variable.name).scatter(places, rows[f"v{k}"])
+        self._grow(group, int(places[-1]))
+
+    def _grow(self, group: Group, last: int) -> None:
+        if group.axes and isinstance(group.axes[0], OpenAxis):
+            name = group.axes[0].name
+            inner = math.prod(axis.size or 1 for axis in group.axes[1:])
+            self.lengths[name] = max(self.lengths[name], last // inner + 1)
+
+    def commit(self, attributes: Mapping[str, Json], *, durable: bool = False) -> None:
+        """Show everything that was applied to readers, with these attributes of the root. Raises OSError."""
+        for array in self._arrays.values():
+            self._make(array)
+        texts = {name: self._text(array) for name, array in self._arrays.items()}
+        self._replace(self.data_path / "zarr.json", root_text(attributes, texts), durable=durable)
+
+    def seal(self, attributes: Mapping[str, Json]) -> None:
+        """Commit, force everything to the disk, and remove chunk files that no longer count. Raises OSError."""
+        for array in self._arrays.values():
+            self._make(array)
+            self._refresh(array)
+        self._sweep()
+        sync_tree(self.data_path)
+        self.commit(attributes, durable=True)
+        sync_path(self.data_path.parent)
+
+    def clear_unacknowledged(self, index: int, places: NDArray[np.int64]) -> list[int]:
+        """Blank the array items that no journal row stands for; return the places whose files were lost."""
+        lost: list[NDArray[np.int64]] = []
+        group = self.layout.groups[index]
+        for variable in (v for v in group.variables if v.dims):
+            files = self._files_of(variable.name)
+            chunks, _ = files.tiling.locate(places)
+            for chunk in np.unique(chunks):
+                files.ready(int(chunk))
+            files.clear_except(places, self._count(group))
+            lost.append(places[np.isin(chunks, files.remade)])
+        return np.unique(np.concatenate(lost)).tolist() if lost else []
+
+    def _count(self, group: Group) -> int:
+        """Return how many places a group has, those of started chunks of a growing axis included."""
+        if group.size is not None:
+            return group.size
+        inner = math.prod(axis.size or 1 for axis in group.axes[1:])
+        length = self.lengths[group.axes[0].name]
+        return (length + GROWING_ITEMS) * inner
+
+    def _files_of(self, name: str) -> ChunkFiles:
+        files = self.files.get(name)
+        if files is None:
+            array = self._arrays[name]
+            files = self.files[name] = open_chunks(self.data_path, array, keep=self._keep_arrays and bool(array.item))
+        return files
+
+    def _make(self, array: StoredArray) -> None:
+        """Write what an array needs besides its measured chunks, once."""
+        if array.step is not None:
+            files = self._files_of(array.name)
+            for chunk in range(len(files.made), -(-self.lengths[array.name] // GROWING_ITEMS)):
+                files.put_whole(chunk, growing_content(array, chunk))
+        if array.name in self._made:
+            return
+        (self.data_path / array.name).mkdir(exist_ok=True)
+        if array.content is not None:
+            self._files_of(array.name).put_whole(0, array.content)
+        self._refresh(array)
+        self._made.add(array.name)
+
+    def _text(self, array: StoredArray) -> str:
+        """Return the array's metadata; its own file follows at every new chunk (what readers use is the root's copy)."""
+        shape = array.shape(self.lengths)
+        known = self._texts.get(array.name)
+        if known is None or known[0] != shape:
+            if known is not None and _started(known[0]) != _started(shape):
+                self._refresh(array)
+            known = (shape, json.dumps(array.document(self.lengths), allow_nan=False))
+            self._texts[array.name] = known
+        return known[1]
+
+    def _refresh(self, array: StoredArray) -> None:
+        text = json.dumps(array.document(self.lengths), allow_nan=False)
+        self._replace(self.data_path / array.name / "zarr.json", text, durable=False)
+
+    def _replace(self, path: Path, text: str, *, durable: bool) -> None:
+        write_whole(path, text.encode(), spare=self._spare, durable=durable)
+
+    def _sweep(self) -> None:
+        for name in self._arrays:
+            counted = {path.name for path in self._files_of(name).made.values()} | {"zarr.json"}
+            keep = bool(self._arrays[name].item)
+            for path in (self.data_path / name).iterdir():
+                if path.name not in counted and not keep:
+                    path.unlink()
+
+
+def open_chunks(data_path: Path, array: StoredArray, *, keep: bool = False) -> ChunkFiles:
+    """Return the chunk files of `array` in the store at `data_path`."""
+    return ChunkFiles(data_path / array.name, array.tiling, array.item, array.fill_bytes, keep=keep)
+
+
+def _started(shape: Iterable[int]) -> int:
+    """Return how many chunks the first dimension of a growing array has begun."""
+    return -(-next(iter(shape), 0) // GROWING_ITEMS)
+
+
+def _last_of_each_place(rows: Rows) -> Rows:
+    places = rows["place"]
+    if len(rows) < 2 or (np.diff(places) > 0).all():
+        return rows
+    _, back = np.unique(places[::-1], return_index=True)
+    return rows[len(rows) - 1 - back]

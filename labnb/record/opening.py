@@ -1,0 +1,251 @@
+"""Opens a run: a finished one as it lies there, a broken one after its journal has been replayed."""
+
+import contextlib
+import errno
+import json
+import os
+import warnings
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass
+from functools import cached_property
+from pathlib import Path
+from typing import TYPE_CHECKING, cast
+
+import numpy as np
+from numpy.typing import NDArray
+
+from labnb.core import Group, Json, RecordError, RunLocked, State, SystemClock
+from labnb.record.files import reason, sync_path, write_whole
+from labnb.record.folder import boot_id, write_note
+from labnb.record.journal import START, Batch, RowCodec, Scanner, read_start
+from labnb.record.lock import take_lock
+from labnb.record.materialiser import Materialiser
+from labnb.record.runfile import RunFile, groups_json, stamp
+from labnb.record.writer import read_on
+
+if TYPE_CHECKING:
+    import xarray as xr
+
+_SMALL_BYTES = 64 << 20
+_NOT_WRITABLE = (errno.EROFS, errno.EACCES, errno.EPERM)
+
+
+@dataclass(frozen=True)
+class StoredRun:
+    """A run on disk: what it was, how it ended, and its data."""
+
+    path: Path
+    run_id: str
+    name: str
+    state: State
+    metadata: Mapping[str, Json]
+    points: int
+
+    @cached_property
+    def data(self) -> "xr.Dataset":
+        """The recorded variables over their axes; in memory if they are small, else read when used."""
+        return _open_data(self.path / "data.zarr")
+
+
+def load(path: Path | str) -> "xr.Dataset":
+    """Return the data of a run, given its folder or its `data.zarr`; in memory up to 64 MiB, else read when used.
+
+    A run whose process died is completed from its journal first; of one that is being written, this is what is
+    committed. Raises RecordError if there is no run, or if it cannot be read.
+    """
+    folder = _folder(Path(path))
+    if (folder / "run.json").exists() or not (folder / "data.zarr").exists():
+        _settle(folder)
+    return _open_data(folder / "data.zarr")
+
+
+def open_run(path: Path | str) -> StoredRun:
+    """Return a run, given its folder or its `data.zarr`; completed as by `load`. Raises RecordError."""
+    folder = _folder(Path(path))
+    alive = _settle(folder)
+    run = RunFile.read(folder / "run.json")
+    state = run.state if alive or run.state.ended else State.INTERRUPTED
+    points = run.points if run.state.ended else _committed(folder)
+    return StoredRun(folder, run.run_id, run.name, state, run.metadata, points)
+
+
+def recover(path: Path | str) -> StoredRun:
+    """Complete a run whose process died: replay its journal, mark it interrupted. Does nothing to a finished run.
+
+    Raises RunLocked if the run is being written, and RecordError if it cannot be completed; the journal stays then.
+    """
+    folder = _folder(Path(path))
+    run = RunFile.read(folder / "run.json")
+    if (folder / "journal").exists():
+        try:
+            _recover(folder, run)
+        except OSError as error:
+            if isinstance(error, RecordError):
+                raise
+            raise RecordError(
+                f"run {run.run_id} in {folder} cannot be completed: {reason(error)}; its journal is kept, and what was "
+                f"committed can be opened by xarray.open_zarr({str(folder / 'data.zarr')!r})"
+            ) from error
+    return open_run(folder)
+
+
+def _folder(path: Path) -> Path:
+    path = path.absolute()
+    return path.parent if path.name == "data.zarr" else path
+
+
+def _settle(folder: Path) -> bool:
+    """Complete a broken run; return whether another process still writes it."""
+    RunFile.read(folder / "run.json")
+    if not (folder / "journal").exists():
+        return False
+    try:
+        recover(folder)
+    except RunLocked:
+        return True
+    except RecordError as error:
+        cause = error.__cause__
+        if not (isinstance(cause, OSError) and cause.errno in _NOT_WRITABLE):
+            raise
+        text = f"run {folder.name} was interrupted and cannot be completed where it is read-only: its last points may be missing"
+        warnings.warn(text, stacklevel=3)
+    return False
+
+
+def _open_data(path: Path) -> "xr.Dataset":
+    import xarray as xr  # half a second that a recording session must not wait for
+
+    try:
+        dataset = xr.open_zarr(path)
+        if dataset.nbytes > _SMALL_BYTES:
+            return dataset
+        with dataset:
+            return dataset.load()
+    except (OSError, ValueError, KeyError) as error:
+        raise RecordError(f"the data in {path} cannot be read: {error}") from error
+
+
+def _committed(folder: Path) -> int:
+    """Return how many points the store shows to readers."""
+    try:
+        attributes = json.loads((folder / "data.zarr" / "zarr.json").read_bytes())["attributes"]
+        return int(json.loads(attributes["labnb"])["points"])
+    except (OSError, ValueError, KeyError, TypeError):
+        return 0
+
+
+@dataclass(slots=True)
+class _Found:
+    """What a journal holds, after all checksums were compared."""
+
+    size: int
+    end: int
+    synced: int
+    groups: list[Group]
+    longest: int
+
+
+def _recover(folder: Path, run: RunFile) -> None:
+    lock = take_lock(folder / "lock")
+    try:
+        with contextlib.suppress(FileNotFoundError):  # completed by another process in the meantime
+            _complete(folder, RunFile.read(folder / "run.json"))
+    finally:
+        os.close(lock)
+
+
+def _complete(folder: Path, run: RunFile) -> None:
+    journal = os.open(folder / "journal", os.O_RDWR | os.O_CLOEXEC)
+    try:
+        found = _inspect(journal, folder)
+        _cut(journal, folder, found)
+        store = Materialiser(folder / "data.zarr", keep_arrays=True)
+        for group in found.groups:
+            store.declare(group)
+        points, last, lost = _replay(journal, found, store)
+    finally:
+        os.close(journal)
+    state = run.state if run.state.ended else State.INTERRUPTED
+    report: dict[str, Json] = {
+        "points": points,
+        "committed_before": _committed(folder),
+        "cut_bytes": found.size - found.end,
+        "lost_arrays": cast(Json, lost),
+    }
+    store.seal(run.root_attributes(state, points, last))
+    ended = stamp(SystemClock.time_ns() if last is None else last)
+    run.write(state=state.value, points=points, ended=ended, groups=groups_json(found.groups), recovery=report)
+    write_note(folder, SystemClock.time_ns(), "recovered", f"completed from the journal, {points} points", report)
+    for spare in folder.glob(".*.partial"):
+        spare.unlink()
+    (folder / "journal").unlink()
+    sync_path(folder)
+
+
+def _inspect(journal: int, folder: Path) -> _Found:
+    size = os.fstat(journal).st_size
+    try:
+        synced = read_start(os.pread(journal, START, 0))
+    except RecordError as error:
+        raise RecordError(
+            f"the journal of {folder} is damaged at its start: {error}; nothing was changed, and what was committed can be "
+            f"opened by xarray.open_zarr({str(folder / 'data.zarr')!r})"
+        ) from error
+    scanner = Scanner(verify=True)
+    groups = [item for item in _items(journal, scanner, size) if isinstance(item, Group)]
+    if scanner.facts.get("boot") == boot_id():
+        synced = size  # the computer did not go down: what was written before the process died is all there
+    longest = max((codec.total for codec in scanner.codecs), default=0)
+    return _Found(size, scanner.offset, synced, groups, longest)
+
+
+def _items(journal: int, scanner: Scanner, size: int) -> Iterator[Batch | Group]:
+    before = -1
+    while scanner.offset > before:
+        before = scanner.offset
+        yield from read_on(journal, scanner, size)
+
+
+def _cut(journal: int, folder: Path, found: _Found) -> None:
+    """Cut off what is behind the last good record. More than one torn record is damage: it is kept for a person."""
+    tail = found.size - found.end
+    if tail >= max(1, found.longest):
+        data = os.pread(journal, tail, found.end)
+        write_whole(folder / "journal.cut", data, spare=folder / ".journal.cut.partial", durable=True)
+    if tail:
+        os.ftruncate(journal, found.end)
+
+
+def _replay(journal: int, found: _Found, store: Materialiser) -> tuple[int, int | None, dict[str, list[int]]]:
+    """Apply every row; return their number, the time of the last one, and the places whose arrays are gone."""
+    points, last = 0, None
+    places: dict[int, list[NDArray[np.int64]]] = {k: [] for k, group in enumerate(found.groups) if _has_arrays(group)}
+    for item in _items(journal, Scanner(verify=False), found.end):
+        if isinstance(item, Group):
+            continue
+        batch = _survivors(item, found.synced) if item.codec.index in places else item
+        if not len(batch.rows):
+            continue
+        store.apply(batch)
+        points += len(batch.rows)
+        last = int(batch.rows["time"][-1])
+        if batch.codec.index in places:
+            places[batch.codec.index].append(batch.rows["place"].astype(np.int64))
+    lost: dict[str, list[int]] = {}
+    for index, parts in places.items():
+        acknowledged = np.unique(np.concatenate(parts)) if parts else np.empty(0, np.int64)
+        gone = store.clear_unacknowledged(index, acknowledged)
+        if gone:
+            lost[str(found.groups[index].key)] = gone
+    return points, last, lost
+
+
+def _has_arrays(group: Group) -> bool:
+    return any(variable.dims for variable in group.variables)
+
+
+def _survivors(batch: Batch, synced: int) -> Batch:
+    """Return the rows whose arrays were on the disk before the power went: those before the synced offset."""
+    codec: RowCodec = batch.codec
+    count = max(0, min(len(batch.rows), (synced - batch.offset) // codec.total))
+    return Batch(codec, batch.rows[:count], batch.offset)

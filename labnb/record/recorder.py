@@ -1,0 +1,321 @@
+"""Stores the points of one run: the journal at once, everything else behind it.
+
+`put` is the hot path: one type check, one struct, one checksum, one `os.write`. What does not go straight through
+takes `_put_slowly`, which finds out why and says so.
+"""
+
+import contextlib
+import os
+import struct
+import weakref
+from collections.abc import Mapping
+from pathlib import Path
+from zlib import crc32
+
+from labnb.core import (
+    Clock,
+    Group,
+    LifecycleError,
+    Point,
+    RecordError,
+    SchemaError,
+    State,
+    SystemClock,
+    check_name,
+)
+from labnb.record.files import reason, remove_tree, sync_path, write_whole
+from labnb.record.folder import boot_id, make_folder, write_note
+from labnb.record.journal import HEAD, MAGIC, START, RowCodec, group_record, run_record, slot
+from labnb.record.layout import Layout
+from labnb.record.lock import take_lock
+from labnb.record.materialiser import Materialiser, open_chunks
+from labnb.record.points import Item, Row, row_record
+from labnb.record.runfile import RunFile, stamp
+from labnb.record.writer import Follower, Touched, Writer
+
+_head = HEAD.pack
+_write = os.write
+
+
+class Recorder:
+    """Keeps every point of one run from the moment `put` returned; implements `labnb.core.Sink`.
+
+    `declare` and `put` are called from one thread at a time. Readers may open `data_path` by a plain
+    `xarray.open_zarr` from now on, at any moment. Make it by `Recorder.create`.
+    """
+
+    def __init__(self, path: Path, run: RunFile, clock: Clock, lock: int, journal: int, period_s: float) -> None:
+        self.path = path
+        self.run_id = run.run_id
+        self.data_path = path / "data.zarr"
+        self.points = 0
+        self._run = run
+        self._clock = clock
+        self._lock = lock
+        self._fd = journal
+        self._known: dict[int, Row] = {}
+        self._rows: dict[int, Row] = {}  # what `put` sees; empty while something is wrong, so that it looks closer
+        self._layout = Layout()
+        self._trouble: Exception | None = None
+        self._torn_at = -1
+        self._closed = False
+        self._touched = Touched()
+        self._store = Materialiser(self.data_path)
+        self._follower = Follower(path / "journal", self._store, run, self._touched)
+        self._writer = Writer(self._follower, period_s, self._set_trouble, self.run_id)
+        _alive.add(self)
+
+    @classmethod
+    def create(
+        cls,
+        root: Path,
+        name: str,
+        metadata: Mapping[str, object],
+        *,
+        clock: Clock | None = None,
+        period_s: float = 0.25,
+    ) -> "Recorder":
+        """Make the folder of a new run below `root` (made if its parent exists) and begin to record.
+
+        Raises PlanError for a name that cannot be used and RecordError if the folder cannot be written; nothing is
+        left behind then. `period_s` is how often, at most, points are forced to the disk and shown to readers.
+        """
+        check_name(name, "run")
+        clock = SystemClock() if clock is None else clock
+        path, made = make_folder(Path(root).absolute(), name, clock.time_ns())
+        try:
+            recorder = cls._begin(path, name, metadata, clock, period_s)
+        except BaseException as error:
+            remove_tree(path, made)
+            if isinstance(error, OSError) and not isinstance(error, RecordError):
+                raise RecordError(f"run {name!r} cannot be recorded in {path}: {reason(error)}") from error
+            raise
+        return recorder
+
+    @classmethod
+    def _begin(cls, path: Path, name: str, metadata: Mapping[str, object], clock: Clock, period_s: float) -> "Recorder":
+        run = RunFile.new(path / "run.json", path.name[16:], name, clock.time_ns(), metadata)
+        with contextlib.ExitStack() as undo:
+            lock = take_lock(path / "lock")
+            undo.callback(os.close, lock)
+            facts = {"run": run.run_id, "boot": boot_id()}
+            start = MAGIC + slot(START) + run_record(facts)
+            write_whole(path / "journal", start, spare=path / ".journal.partial", durable=True)
+            journal = os.open(path / "journal", os.O_WRONLY | os.O_APPEND | os.O_CLOEXEC)
+            undo.callback(os.close, journal)
+            (path / "data.zarr").mkdir()
+            recorder = cls(path, run, clock, lock, journal, period_s)
+            undo.callback(recorder._follower.close)
+            recorder._writer.cycle()
+            run.write()
+            for folder in (path, *path.parents[:4]):
+                sync_path(folder)
+            recorder._writer.start()
+            undo.pop_all()
+        return recorder
+
+    def declare(self, group: Group) -> None:
+        """Announce a group before its first point. Raises SchemaError if it contradicts an earlier one, RecordError."""
+        self._check_usable()
+        layout = self._layout.with_group(group)
+        arrays = {array.name: array for array in layout.arrays()}
+        index = len(layout.groups) - 1
+        own = {v.name: open_chunks(self.data_path, arrays[v.name]) for v in group.variables if v.dims}
+        self._append(group_record(group))
+        self._layout = layout
+        self._known[group.key] = Row(RowCodec(index, group), own)
+        self._rows = self._known
+
+    def put(self, point: Point) -> None:
+        """Keep one point; what returned survives the death of this process.
+
+        Raises SchemaError if a value does not fit its variable and RecordError if the point cannot be written (disk
+        full); the point is absent then, and the next one may succeed.
+        """
+        key, place, values, time_ns = point
+        row = self._rows.get(key)
+        if row is None or tuple(map(type, values)) not in row.admitted or not 0 <= place < row.size:
+            self._put_slowly(point)
+            return
+        for k, value in row.reserved:
+            if values[k] == value:
+                self._put_slowly(point)
+                return
+        try:
+            body = row.pack(row.index, place, time_ns, *values)
+        except (struct.error, OverflowError, TypeError):
+            self._put_slowly(point)
+            return
+        length = row.length
+        try:
+            written = _write(self._fd, _head(length, crc32(body, length)) + body)
+        except OSError as error:
+            raise self._not_written(reason(error)) from error
+        if written != row.total:
+            self._take_back(written)
+        self.points += 1
+
+    def flush(self) -> None:
+        """Show every point to readers now. Raises RecordError if that fails; the points are kept all the same."""
+        self._check_open()
+        self._mend()
+        self._cycle()
+
+    def note(self, kind: str, text: str, **fields: object) -> None:
+        """Add a line to `events.ndjson`: a log line, a warning, what failed. Raises RecordError."""
+        write_note(self.path, self._clock.time_ns(), kind, text, fields)
+
+    def update_metadata(self, extra: Mapping[str, object]) -> None:
+        """Add to what describes the run: in `run.json` now, for readers of the data at the next commit."""
+        self._check_open()
+        try:
+            self._run.add_metadata(extra)
+        except OSError as error:
+            raise RecordError(f"run {self.run_id}: metadata not written to {self.path}: {reason(error)}") from error
+        self._follower.touch()
+
+    def close(self, state: State) -> None:
+        """Take note of how the run ended, force everything to the disk and delete the journal.
+
+        Raises RecordError if that fails: then the journal stays, and `recover` brings the run to its end.
+        """
+        if self._closed:
+            return
+        if not state.ended:
+            raise LifecycleError(f"run {self.run_id}: a run cannot be closed as {state}; it must have ended")
+        self._closed = True
+        self._rows = {}
+        try:
+            self._writer.stop()
+            self._mend()
+            self._cycle()
+            self._seal(state)
+        except OSError as error:
+            if isinstance(error, RecordError):
+                raise
+            raise RecordError(
+                f"run {self.run_id}: not brought to its end in {self.path}: {reason(error)}; all {self.points} points "
+                "are kept in its journal, loading the run completes it"
+            ) from error
+        finally:
+            self._let_go()
+
+    def _seal(self, state: State) -> None:
+        points, last = self._follower.points, self._follower.last_time_ns
+        self._store.seal(self._run.root_attributes(state, points, last))
+        self._run.write(state=state.value, points=points, ended=stamp(self._clock.time_ns()))
+        (self.path / "journal").unlink()
+        sync_path(self.path)
+
+    def _put_slowly(self, point: Point) -> None:
+        """Store a point with arrays, ABSENT or unfamiliar types, or say what is wrong with it."""
+        self._check_usable()
+        row = self._known.get(point.group)
+        if row is None:
+            raise SchemaError(f"a point of group {point.group}, which was never declared")
+        where = row.where(point)
+        numbers, items = row.fit(point, where)
+        record = row_record(row, point, numbers, where)
+        self._write_items(point.place, items, where)
+        self._append(record)
+        self.points += 1
+        row.admit(tuple(map(type, point.values)))
+
+    def _write_items(self, place: int, items: list[Item], where: str) -> None:
+        try:
+            for files, data in items:
+                self._touched.add(files.write(place, data))
+        except OSError as error:
+            raise self._not_written(f"an array of {where} not written: {reason(error)}") from error
+
+    def _append(self, record: bytes) -> None:
+        try:
+            written = os.write(self._fd, record)
+        except OSError as error:
+            raise self._not_written(reason(error)) from error
+        if written != len(record):
+            self._take_back(written)
+
+    def _take_back(self, written: int) -> None:
+        """Cut a record that was written in part off the journal, and raise."""
+        self._torn_at = os.fstat(self._fd).st_size - written
+        with contextlib.suppress(OSError):
+            self._mend()
+        raise self._not_written("no space left on the device")
+
+    def _mend(self) -> None:
+        if self._torn_at >= 0:
+            self._rows = {}
+            os.ftruncate(self._fd, self._torn_at)
+            self._torn_at = -1
+            self._rows = {} if self._closed else self._known
+
+    def _not_written(self, why: str) -> RecordError:
+        return RecordError(
+            f"run {self.run_id}: point not written to {self.path}: {why}; the {self.points} points before it are kept, "
+            "and recording goes on as soon as writing works again"
+        )
+
+    def _cycle(self) -> None:
+        try:
+            self._writer.cycle()
+        except Exception as error:
+            raise self._not_shown(error) from error
+        self._trouble = None
+        if not self._follower.caught_up():
+            raise RecordError(
+                f"run {self.run_id}: the journal is damaged at byte {self._follower.offset} of {self.path}"
+            )
+
+    def _not_shown(self, error: Exception) -> RecordError:
+        why = reason(error) if isinstance(error, OSError) else repr(error)
+        return RecordError(
+            f"run {self.run_id}: data not written to {self.data_path}: {why}; the {self.points} points so far are kept in "
+            "the journal, and writing is tried again"
+        )
+
+    def _set_trouble(self, error: Exception | None) -> None:
+        self._trouble = error
+        if error is not None:
+            self._rows = {}
+        elif not self._closed and self._torn_at < 0:
+            self._rows = self._known
+
+    def _check_usable(self) -> None:
+        """Raise what went wrong in the background, once; the point at hand is not stored then."""
+        self._check_open()
+        error, self._trouble = self._trouble, None
+        try:
+            self._mend()
+        except OSError as again:
+            raise self._not_written(reason(again)) from again
+        self._rows = self._known
+        if error is not None:
+            raise self._not_shown(error) from error
+
+    def _check_open(self) -> None:
+        if self._closed:
+            raise RecordError(f"run {self.run_id} is closed; start a new run to record more")
+        if self._fd < 0:
+            raise RecordError(f"run {self.run_id} is recorded by the process that this one was forked from")
+
+    def _let_go(self) -> None:
+        """Close every descriptor; the lock is free when the last process that had it open has closed it."""
+        self._rows = {}
+        self._follower.close()
+        journal, lock, self._fd, self._lock = self._fd, self._lock, -1, -1
+        for descriptor in (journal, lock):
+            if descriptor >= 0:
+                os.close(descriptor)
+
+
+_alive: "weakref.WeakSet[Recorder]" = weakref.WeakSet()
+
+
+def _forget_in_child() -> None:
+    """Let go of every run: a forked child must neither write a journal nor keep a lock when its parent has died."""
+    for recorder in list(_alive):
+        recorder._let_go()  # noqa: SLF001  # pyright: ignore[reportPrivateUsage]  the same module
+
+
+os.register_at_fork(after_in_child=_forget_in_child)

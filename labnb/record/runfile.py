@@ -1,0 +1,126 @@
+"""`run.json`: what a run is and how it ended, in a file that people and the catalogue read."""
+
+import json
+import platform
+import threading
+from collections.abc import Mapping
+from datetime import UTC, datetime
+from functools import cache
+from importlib.metadata import PackageNotFoundError, version
+from pathlib import Path
+from typing import cast
+
+from labnb.core import Group, Json, RecordError, State, to_jsonable
+from labnb.record.files import write_json
+from labnb.record.journal import group_document
+
+FORMAT = 1
+
+
+@cache
+def versions() -> dict[str, str]:
+    """Return the versions of what writes the data."""
+    found = {"python": platform.python_version()}
+    for package in ("labnb", "numpy", "xarray", "zarr"):
+        try:
+            found[package] = version(package)
+        except PackageNotFoundError:
+            found[package] = "not installed"
+    return found
+
+
+def stamp(time_ns: int) -> str:
+    """Return nanoseconds since 1970 as ISO 8601 text in UTC, to the microsecond."""
+    return datetime.fromtimestamp(time_ns // 1000 / 1e6, UTC).isoformat()
+
+
+class RunFile:
+    """The document of one run. Every change is on the disk when the call returns."""
+
+    def __init__(self, path: Path, document: Mapping[str, Json]) -> None:
+        self._path = path
+        self._document = dict(document)
+        self._lock = threading.Lock()
+
+    @classmethod
+    def new(cls, path: Path, run_id: str, name: str, time_ns: int, metadata: Mapping[str, object]) -> "RunFile":
+        """Return the document of a run that begins; nothing is written yet."""
+        return cls(
+            path,
+            {
+                "format": FORMAT,
+                "run": run_id,
+                "name": name,
+                "state": State.RUNNING.value,
+                "points": 0,
+                "created": stamp(time_ns),
+                "ended": None,
+                "versions": cast(Json, versions()),
+                "metadata": to_jsonable(metadata),
+                "groups": [],
+            },
+        )
+
+    @classmethod
+    def read(cls, path: Path) -> "RunFile":
+        """Return the document at `path`. Raises RecordError if there is none, or one of another kind."""
+        try:
+            document: object = json.loads(path.read_bytes())
+        except FileNotFoundError as error:
+            raise RecordError(f"{path.parent} is not a labnb run: expected a {path.name} in it") from error
+        except (OSError, ValueError) as error:
+            raise RecordError(f"{path} cannot be read: {error}") from error
+        found = cast(dict[str, Json], document) if isinstance(document, dict) else {}
+        if found.get("format") != FORMAT:
+            raise RecordError(f"{path} has format {found.get('format')!r}; this version of labnb reads format {FORMAT}")
+        return cls(path, found)
+
+    @property
+    def run_id(self) -> str:
+        """Id of the run."""
+        return str(self._document["run"])
+
+    @property
+    def name(self) -> str:
+        """Name of the measurement."""
+        return str(self._document["name"])
+
+    @property
+    def state(self) -> State:
+        """How the run stands, as far as this file knows."""
+        return State(str(self._document["state"]))
+
+    @property
+    def points(self) -> int:
+        """Number of points, known when the run has ended."""
+        return int(cast(int, self._document["points"]))
+
+    @property
+    def metadata(self) -> Mapping[str, Json]:
+        """What was given to describe the run."""
+        return cast(Mapping[str, Json], self._document["metadata"])
+
+    def write(self, **changes: Json) -> None:
+        """Change these entries and write the file. Raises OSError, and then nothing has changed."""
+        with self._lock:
+            document = self._document | changes
+            write_json(self._path, document)
+            self._document = document
+
+    def add_metadata(self, extra: Mapping[str, object]) -> None:
+        """Add to the metadata and write the file. Raises OSError, and then nothing has changed."""
+        merged = {**self.metadata, **cast(dict[str, Json], to_jsonable(extra))}
+        self.write(metadata=merged)
+
+    def root_attributes(self, state: State, points: int, last_time_ns: int | None) -> dict[str, Json]:
+        """Return the attributes of the store's root: `labnb` is JSON text, which netCDF can hold as well."""
+        kept = ("format", "run", "name", "created", "versions", "metadata")
+        described: dict[str, Json] = {key: self._document[key] for key in kept}
+        described |= {"state": state.value, "points": points}
+        described["last_point"] = None if last_time_ns is None else stamp(last_time_ns)
+        return {"Conventions": "CF-1.11", "labnb": json.dumps(described, ensure_ascii=False, allow_nan=False)}
+
+
+def groups_json(groups: list[Group]) -> list[Json]:
+    """Return groups as they stand in run.json."""
+    return [group_document(group) for group in groups]

@@ -1,0 +1,195 @@
+"""Which values a variable takes, and how one of them lies on disk.
+
+| declared       | on disk           | not measured        | also taken                                   |
+|----------------|-------------------|---------------------|----------------------------------------------|
+| `<f8`          | float64           | NaN                 | int, any numpy float or int up to 8 bytes    |
+| `<f4`, `<f2`   | float32, float16  | NaN                 | numpy floats that are not wider              |
+| `<i…`, `<u…`   | the same          | the dtype's limit ¹ | int and numpy ints that fit                  |
+| `<c16`, `<c8`  | the same          | NaN+NaNj            | numbers that fit without loss                |
+| `|b1`          | int8, CF flags    | -1                  | bool and numpy.bool only                     |
+
+¹ The smallest of a signed, the largest of an unsigned type: CF's `_FillValue`, so a measured value equal to it is
+refused instead of vanishing. Arrays of 8 and 16 bit have none: a saturated pixel is a value. `t` says what was measured.
+
+Refused rather than bent: True in a number, a float in an int, a Python float in a float32, arrays of one element,
+masked arrays, texts, None.
+"""
+
+from dataclasses import dataclass
+from typing import Any, cast
+
+import numpy as np
+from numpy.typing import NDArray
+
+from labnb.core import ABSENT, Axis, Json, SchemaError, Variable, describe_value
+
+_CODES = {
+    "f2": "e",
+    "f4": "f",
+    "f8": "d",
+    "c8": "ff",
+    "c16": "dd",
+    "b1": "b",
+    "i1": "b",
+    "i2": "h",
+    "i4": "i",
+    "i8": "q",
+    "u1": "B",
+    "u2": "H",
+    "u4": "I",
+    "u8": "Q",
+}
+
+
+@dataclass(frozen=True, slots=True)
+class Storage:
+    """How the elements of a variable are stored: `code` is struct's, `reserved` a value that cannot be recorded."""
+
+    dtype: str
+    code: str
+    fill: float | complex
+    reserved: int | None = None
+
+    @property
+    def fill_bytes(self) -> bytes:
+        """Bytes of one element that was not measured."""
+        return np.array(self.fill, self.dtype).tobytes()
+
+    @property
+    def fill_json(self) -> Json:
+        """The fill value as zarr's metadata spell it."""
+        if isinstance(self.fill, complex):
+            return ["NaN", "NaN"]
+        return "NaN" if isinstance(self.fill, float) else self.fill
+
+    @property
+    def parts(self) -> tuple[float, ...]:
+        """The fill value as the numbers that `code` packs."""
+        return (self.fill.real, self.fill.imag) if isinstance(self.fill, complex) else (self.fill,)
+
+
+def storage_of(variable: Variable) -> Storage:
+    """Return how `variable` is stored. Raises SchemaError for a dtype that has no portable form on disk."""
+    kind = variable.dtype[1:]
+    if kind not in _CODES:
+        raise SchemaError(
+            f"variable {variable.name!r}: values of dtype {np.dtype(variable.dtype).name} cannot be stored; "
+            "expected floats up to 64 bit, ints up to 64 bit, complex64, complex128 or bool"
+        )
+    code = _CODES[kind]
+    if kind == "b1":
+        return Storage("|i1", code, -1)
+    dtype = np.dtype("<" + kind)
+    text = dtype.str
+    if kind[0] in "iu":
+        limits = np.iinfo(dtype)
+        limit = int(limits.min if kind[0] == "i" else limits.max)
+        return Storage(text, code, limit, None if variable.dims and dtype.itemsize < 4 else limit)
+    return Storage(text, code, complex(np.nan, np.nan) if kind[0] == "c" else float("nan"))
+
+
+def takes(variable: Variable, kind: type) -> bool:
+    """Whether a scalar of this type can be packed as it is, without losing anything but by its range."""
+    if issubclass(kind, bool | np.bool | np.timedelta64):
+        return kind is bool and variable.dtype == "|b1"
+    wanted = variable.dtype[1]
+    if issubclass(kind, int | np.integer):
+        return wanted in "iu" or variable.dtype in ("<f8", "<c16")
+    if issubclass(kind, float | np.floating):
+        return wanted in "fc" and _width(kind) <= _part_width(variable)
+    return (
+        issubclass(kind, complex | np.complexfloating) and wanted == "c" and _width(kind) <= 2 * _part_width(variable)
+    )
+
+
+def _width(kind: type) -> int:
+    return np.dtype(cast(Any, kind)).itemsize if issubclass(kind, np.generic) else 16 if kind is complex else 8
+
+
+def _part_width(variable: Variable) -> int:
+    size = np.dtype(variable.dtype).itemsize
+    return size // 2 if variable.dtype[1] == "c" else size
+
+
+def fit_scalar(variable: Variable, storage: Storage, value: object, where: str) -> Any:  # a number of any type
+    """Return `value` (or the fill value for ABSENT) as a number that struct packs. Raises SchemaError."""
+    if value is ABSENT:
+        return storage.fill
+    number: object = value
+    if getattr(value, "shape", None) == () and hasattr(value, "dtype") and not _masked(value):
+        number = np.asarray(value)[()]
+    if variable.dtype == "|b1" and isinstance(number, bool | np.bool):
+        return bool(number)
+    if not takes(variable, type(number)):
+        raise misfit(variable, value, where)
+    if storage.reserved is not None and number == storage.reserved:
+        raise reserved(variable, storage, where)
+    return number
+
+
+def fit_array(variable: Variable, storage: Storage, value: object, where: str) -> bytes | memoryview:
+    """Return the bytes of one array as they lie on disk (C order, little endian). Raises SchemaError."""
+    if value is ABSENT:
+        return storage.fill_bytes * int(np.prod(variable.shape))
+    dtype, shape = getattr(value, "dtype", None), getattr(value, "shape", None)
+    if not isinstance(dtype, np.dtype) or shape != variable.shape or _masked(value):
+        raise misfit(variable, value, where)
+    given, wanted = cast("np.dtype[Any]", dtype), np.dtype(variable.dtype)
+    if given.newbyteorder("<") != wanted and (
+        "b" in (given.kind, wanted.kind) or not np.can_cast(given, wanted, "safe")
+    ):
+        raise misfit(variable, value, where)
+    _check_labels(variable, value, where)
+    array: NDArray[Any] = np.ascontiguousarray(value, wanted).astype(storage.dtype, copy=False)
+    if storage.reserved is not None and (array == storage.reserved).any():
+        raise reserved(variable, storage, where)
+    return array.reshape(-1).view(np.uint8).data
+
+
+def _check_labels(variable: Variable, value: object, where: str) -> None:
+    """Refuse a labelled (xarray) array whose dimensions or coordinates are not those of the first one."""
+    names: object = getattr(value, "dims", None)
+    if not isinstance(names, tuple):
+        return
+    wanted = tuple(dim.name for dim in variable.dims)
+    if names != wanted:
+        raise SchemaError(
+            f"variable {variable.name!r}, {where}: expected dimensions {wanted}, got {cast(object, names)}"
+        )
+    coords = cast(Any, value).coords  # xarray is not imported to record
+    for dim in variable.dims:
+        if isinstance(dim, Axis) and dim.name in coords and not np.array_equal(coords[dim.name].values, dim.values):
+            raise SchemaError(
+                f"variable {variable.name!r}, {where}: the coordinate {dim.name!r} differs from that of the first array; "
+                "record it as a variable of its own if it changes from point to point"
+            )
+
+
+def _masked(value: object) -> bool:
+    return isinstance(value, np.ma.MaskedArray)
+
+
+def misfit(variable: Variable, value: object, where: str) -> SchemaError:
+    """Return the error for a value of another kind, shape or dtype than its variable's."""
+    hint = "; fill it first, e.g. by .filled(numpy.nan)" if _masked(value) else ""
+    return SchemaError(
+        f"variable {variable.name!r}, {where}: expected {_expected(variable)}, got {_got(value)}{hint}; "
+        "this point is not stored, those before it are kept"
+    )
+
+
+def reserved(variable: Variable, storage: Storage, where: str) -> SchemaError:
+    """Return the error for a measured value that would read as not measured."""
+    return SchemaError(
+        f"variable {variable.name!r}, {where}: {storage.reserved} marks 'not measured' in {np.dtype(storage.dtype).name} "
+        "and cannot be recorded as a value; record it in a wider type, e.g. float(value)"
+    )
+
+
+def _expected(variable: Variable) -> str:
+    return variable.describe() if variable.dims else f"a {variable.describe()} ({np.dtype(variable.dtype).name})"
+
+
+def _got(value: object) -> str:
+    dtype = getattr(value, "dtype", None)
+    return describe_value(value) + (f" of {dtype}" if getattr(value, "shape", None) == () and dtype is not None else "")

@@ -1,0 +1,196 @@
+"""The one background thread of a run: it follows the journal and brings the store up to it, every `period_s`.
+
+It shares no buffer with the thread that puts points: what it materialises is what lies in the journal file. A cycle
+that fails (disk full) is kept as the run's trouble and repeated; every step of it can be.
+"""
+
+import os
+import threading
+from collections.abc import Callable
+from dataclasses import dataclass, field
+from pathlib import Path
+
+from labnb.core import Group, State
+from labnb.record.files import sync_path
+from labnb.record.journal import MAGIC, START, Batch, Scanner, slot
+from labnb.record.materialiser import Materialiser
+from labnb.record.runfile import RunFile, groups_json
+
+_READ_BYTES = 4 << 20
+
+
+@dataclass(slots=True)
+class Touched:
+    """Array files that were written and not yet forced to the disk; filled by one thread, emptied by another."""
+
+    paths: set[Path] = field(default_factory=set[Path])
+    lock: threading.Lock = field(default_factory=threading.Lock)
+
+    def add(self, path: Path) -> None:
+        """Remember a file, before the journal speaks of it."""
+        with self.lock:
+            self.paths.add(path)
+
+    def take(self) -> set[Path]:
+        """Return all files and forget them."""
+        with self.lock:
+            taken, self.paths = self.paths, set()
+            return taken
+
+
+def read_on(descriptor: int, scanner: Scanner, size: int) -> list[Batch | Group]:
+    """Feed the next piece of a journal of `size` bytes; return what it holds. The scanner stands still at its end."""
+    want, before = _READ_BYTES, scanner.offset
+    while True:
+        left = size - before
+        found = scanner.feed(os.pread(descriptor, min(want, left), before))
+        if scanner.offset > before or want >= left:
+            return found
+        want *= 8  # a record longer than what was read: the declaration of a very long axis
+
+
+class Follower:
+    """Materialises a journal file, cycle by cycle. Not thread-safe; every cycle can be repeated after an error."""
+
+    def __init__(self, journal: Path, store: Materialiser, run: RunFile, touched: Touched) -> None:
+        self._store = store
+        self._run = run
+        self._touched = touched
+        self._scanner = Scanner(verify=False)
+        self._pending: list[Batch | Group] = []
+        self._fd = os.open(journal, os.O_RDWR | os.O_CLOEXEC)
+        self._synced = START
+        self._changed = True
+        self._replay_to = 0
+        self.points = 0
+        self.last_time_ns: int | None = None
+
+    def close(self) -> None:
+        """Let go of the journal."""
+        if self._fd >= 0:
+            os.close(self._fd)
+            self._fd = -1
+
+    def touch(self) -> None:
+        """Have the next cycle commit even if no point came."""
+        self._changed = True
+
+    def cycle(self) -> None:
+        """Force to the disk, materialise and show what the journal holds by now. Raises OSError."""
+        size = os.fstat(self._fd).st_size
+        self._force(size)
+        while self._pending or self._read(size):
+            self._apply()
+        if self._changed:
+            self._changed = False
+            try:
+                self._store.commit(self._run.root_attributes(State.RUNNING, self.points, self.last_time_ns))
+            except BaseException:
+                self._changed = True
+                raise
+
+    def caught_up(self) -> bool:
+        """Whether everything in the journal is materialised."""
+        return not self._pending and self._scanner.offset == os.fstat(self._fd).st_size
+
+    @property
+    def offset(self) -> int:
+        """Where reading of the journal stands."""
+        return self._scanner.offset
+
+    def _force(self, size: int) -> None:
+        if size <= self._synced:
+            return
+        taken = self._touched.take()
+        try:
+            for path in taken:
+                sync_path(path)
+            for folder in {path.parent for path in taken}:
+                sync_path(folder)
+                sync_path(folder.parent)
+        except BaseException:
+            for path in taken:
+                self._touched.add(path)
+            raise
+        os.pwrite(self._fd, slot(size), len(MAGIC))
+        os.fdatasync(self._fd)
+        self._synced = size
+
+    def _read(self, size: int) -> bool:
+        """Take the next piece of the journal in; return whether there was one."""
+        before = self._scanner.offset
+        self._pending = read_on(self._fd, self._scanner, size)
+        return self._scanner.offset > before
+
+    def _apply(self) -> None:
+        if self._replay_to:
+            self._replay()
+        while self._pending:
+            item = self._pending[0]
+            if isinstance(item, Group):
+                self._declare(item)
+            else:
+                self._store.apply(item)
+                self.points += len(item.rows)
+                self.last_time_ns = int(item.rows["time"][-1])
+            self._changed = True
+            del self._pending[0]
+
+    def _declare(self, group: Group) -> None:
+        known = [g.key for g in self._store.layout.groups]
+        if group.key not in known and self._store.declare(group):
+            self._replay_to = self._scanner.offset
+            self._replay()
+        self._run.write(groups=groups_json(self._store.layout.groups))
+
+    def _replay(self) -> None:
+        """Apply all rows once more: an array of times has got another name."""
+        scanner = Scanner(verify=False)
+        while scanner.offset < self._replay_to:
+            for item in read_on(self._fd, scanner, self._replay_to):
+                if isinstance(item, Batch) and item.codec.index < len(self._store.layout.groups):
+                    self._store.apply(item)
+        self._replay_to = 0
+
+
+class Writer:
+    """Runs a follower's cycles in a thread, and on request in the caller's."""
+
+    def __init__(
+        self, follower: Follower, period_s: float, trouble: Callable[[Exception | None], None], name: str
+    ) -> None:
+        """`trouble` is told what went wrong in the thread, and None when a later cycle went well."""
+        self._follower = follower
+        self._period_s = period_s
+        self._trouble = trouble
+        self._stop = threading.Event()
+        self._cycling = threading.Lock()
+        self._thread = threading.Thread(target=self._loop, name=f"labnb record {name}", daemon=True)
+
+    def start(self) -> None:
+        """Start the thread."""
+        self._thread.start()
+
+    def stop(self) -> None:
+        """End the thread; return when it has ended."""
+        self._stop.set()
+        if self._thread.is_alive():
+            self._thread.join()
+
+    def cycle(self) -> None:
+        """Run one cycle now. Raises what it raises."""
+        with self._cycling:
+            self._follower.cycle()
+
+    def _loop(self) -> None:
+        failed = False
+        while not self._stop.wait(self._period_s):
+            try:
+                self.cycle()
+            except Exception as error:  # noqa: BLE001  shown to a person by the next put, flush or close
+                failed = True
+                self._trouble(error)
+            else:
+                if failed:
+                    self._trouble(None)
+                failed = False
