@@ -1,0 +1,200 @@
+"""A real JupyterLab server and a real Chromium for the tests in this folder."""
+
+import contextlib
+import os
+import socket
+import subprocess
+import sys
+import time
+import urllib.request
+from pathlib import Path
+
+import nbformat
+import pytest
+from playwright.sync_api import Page, sync_playwright
+
+CHROMIUM = os.environ.get("LABNB_CHROMIUM", "/usr/bin/chromium")
+FLAGS = (
+    "--no-sandbox --disable-gpu --disable-quic --no-first-run --disable-background-networking "
+    "--disable-component-update --disable-sync"
+)
+ARTIFACTS = Path(__file__).parents[2] / "test-artifacts"
+
+# Everything below asks JupyterLab's own models, not the look of the page.
+_CELL = "window.jupyterapp.shell.currentWidget.content.widgets[a]"
+_READY = "window.jupyterapp?.shell?.currentWidget?.sessionContext?.session?.kernel?.status === 'idle'"
+
+
+def pytest_collection_modifyitems(items):
+    for item in items:
+        item.add_marker(pytest.mark.browser)
+
+
+@pytest.fixture(scope="session")
+def lab(tmp_path_factory):
+    """Yield (url, folder) of a JupyterLab with folders of its own, on a free port of the loopback."""
+    root = tmp_path_factory.mktemp("lab")
+    private = tmp_path_factory.mktemp("private")
+    with socket.socket() as probe:
+        probe.bind(("127.0.0.1", 0))
+        port = probe.getsockname()[1]
+    env = dict(os.environ)
+    env.pop("LABNB_DATA", None)
+    env["PATH"] = f"{Path(sys.executable).parent}:{env['PATH']}"
+    for name in ("JUPYTER_CONFIG_DIR", "JUPYTER_DATA_DIR", "JUPYTERLAB_SETTINGS_DIR", "JUPYTERLAB_WORKSPACES_DIR", "IPYTHONDIR"):
+        env[name] = str(private / name)
+    command = [sys.executable, "-m", "jupyterlab", "--no-browser", "--allow-root", "--ip=127.0.0.1", f"--port={port}"]
+    command += ["--ServerApp.port_retries=0", "--IdentityProvider.token=", f"--ServerApp.root_dir={root}"]
+    command += ["--LabApp.expose_app_in_browser=True", "--LabApp.news_url=", "--LabApp.check_for_updates_class=jupyterlab.NeverCheckForUpdate"]
+    with (private / "lab.log").open("w") as log:
+        server = subprocess.Popen(command, env=env, stdout=log, stderr=subprocess.STDOUT)
+        url = f"http://127.0.0.1:{port}"
+        try:
+            _wait_for_server(server, url, private / "lab.log")
+            yield url, root
+        finally:
+            server.terminate()
+            server.wait(30)
+
+
+def _wait_for_server(server, url, log):
+    deadline = time.monotonic() + 60
+    while time.monotonic() < deadline:
+        if server.poll() is not None:
+            raise RuntimeError(log.read_text())
+        with contextlib.suppress(OSError), urllib.request.urlopen(url + "/api", timeout=1):
+            return
+        time.sleep(0.1)
+    raise RuntimeError(f"JupyterLab did not answer: {log.read_text()}")
+
+
+@pytest.fixture(scope="session")
+def chrome():
+    with sync_playwright() as playwright:
+        browser = playwright.chromium.launch(executable_path=CHROMIUM, args=FLAGS.split())
+        yield browser
+        browser.close()
+
+
+class Notebook:
+    """One open notebook, seen through the page."""
+
+    def __init__(self, page: Page, path: Path):
+        self.page, self.path = page, path
+
+    def js(self, expression, argument=None):
+        """Evaluate an expression in which `cell` is the cell with the number `argument`."""
+        return self.page.evaluate(f"(a) => {{ const cell = a === null ? null : {_CELL}; return {expression} }}", argument)
+
+    def wait(self, expression, argument=None, timeout_s=30.0):
+        script = f"(a) => {{ const cell = a === null ? null : {_CELL}; return {expression} }}"
+        self.page.wait_for_function(script, arg=argument, timeout=timeout_s * 1000)
+
+    def command(self, name, **arguments):
+        self.page.evaluate("([name, args]) => { window.jupyterapp.commands.execute(name, args) }", [name, arguments])
+
+    def run_all(self):
+        self.command("notebook:run-all-cells")
+
+    def running(self, number):
+        return self.js("cell.model.sharedModel.executionState === 'running'", number)
+
+    def wait_done(self, number, timeout_s=30.0):
+        self.wait("cell.model.executionCount !== null && cell.model.sharedModel.executionState !== 'running'", number, timeout_s)
+
+    def outputs(self, number):
+        return self.js("cell.model.outputs.toJSON()", number)
+
+    def text(self, number):
+        """Return all plain text of a cell's outputs."""
+        parts = []
+        for output in self.outputs(number):
+            parts += [output.get("text", ""), output.get("data", {}).get("text/plain", ""), output.get("evalue", "")]
+        return "\n".join("".join(part) for part in parts)
+
+    def seconds_until_done(self, number, action):
+        """Do `action` (JavaScript) in the page; return after how many seconds the cell was not running any more."""
+        script = f"""async ([a, timeout]) => {{
+            const cell = {_CELL};
+            const begin = performance.now();
+            {action};
+            while (cell.model.sharedModel.executionState === 'running') {{
+                if (performance.now() - begin > timeout) return -1;
+                await new Promise(done => setTimeout(done, 5));
+            }}
+            return (performance.now() - begin) / 1000;
+        }}"""
+        return self.page.evaluate(script, [number, 20_000])
+
+    def points(self, number=None):
+        """Return the count of points that the panel shows."""
+        scope = self.page if number is None else self.page.locator(".jp-Cell").nth(number)
+        text = scope.locator(".labnb-points").last.inner_text()
+        return int("".join(c for c in text.split("/")[0].split("points")[0] if c.isdigit()))
+
+    def paths(self):
+        """Return what the figure's lines look like now, as one text."""
+        return self.page.evaluate(
+            "() => [...document.querySelectorAll('.labnb-panel .bqplot path.line')].map(p => p.getAttribute('d')).join()"
+        )
+
+    def images(self):
+        """Return what the figure's images show now, as one text."""
+        return self.page.evaluate(
+            "() => [...document.querySelectorAll('.labnb-panel .bqplot image')].map(i => i.getAttribute('href')).join()"
+        )
+
+    def count_changes(self, look, seconds):
+        """Return how often what `look` returns changed within `seconds`."""
+        changes, before, end = 0, look(), time.monotonic() + seconds
+        while time.monotonic() < end:
+            self.page.wait_for_timeout(30)
+            now = look()
+            changes += now != before
+            before = now
+        return changes
+
+    def screenshot(self, name):
+        ARTIFACTS.mkdir(exist_ok=True)
+        self.page.screenshot(path=str(ARTIFACTS / f"{name}.png"))
+
+    def theme(self, name):
+        self.command("apputils:change-theme", theme=name)
+        dark = "true" if "Dark" not in name else "false"
+        self.page.wait_for_function(f"() => document.body.dataset.jpThemeLight === '{dark}'")
+        self.page.wait_for_timeout(300)
+
+
+@pytest.fixture
+def open_notebook(lab, chrome):
+    """Return a function that opens cells (or a notebook's path) in a new page, with a kernel unless told otherwise."""
+    url, root = lab
+    contexts, opened = [], []
+
+    def open_it(cells=(), name="test.ipynb", kernel=True):
+        path = root / name
+        if cells:
+            notebook = nbformat.v4.new_notebook(
+                cells=[nbformat.v4.new_code_cell(cell) for cell in cells],
+                metadata={"kernelspec": {"name": "python3", "display_name": "Python 3", "language": "python"}},
+            )
+            nbformat.write(notebook, path)
+        context = chrome.new_context(viewport={"width": 1300, "height": 1000})
+        contexts.append(context)
+        page = context.new_page()
+        errors = []
+        page.on("pageerror", lambda error: errors.append(str(error)))
+        page.goto(f"{url}/lab/tree/{name}?reset")
+        notebook = Notebook(page, path)
+        opened.append((notebook, errors))
+        if kernel:
+            page.wait_for_function(f"() => {_READY}", timeout=60_000)
+        return notebook
+
+    yield open_it
+    failures = [error for _, errors in opened for error in errors]
+    for notebook, _ in opened:
+        notebook.command("kernelmenu:shutdown")
+    for context in contexts:
+        context.close()
+    assert not failures, failures

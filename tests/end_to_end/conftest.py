@@ -1,0 +1,56 @@
+"""Real kernels for the tests in this folder."""
+
+import pytest
+from jupyter_client.manager import KernelManager
+
+
+class Kernel:
+    """A running kernel and a client of it."""
+
+    def __init__(self, folder):
+        self.manager = KernelManager(kernel_name="python3")
+        self.manager.start_kernel(cwd=str(folder))
+        self.client = self.manager.client()
+        self.client.start_channels()
+        self.client.wait_for_ready(timeout=60)
+
+    def start(self, code):
+        """Send a cell; return the number of its request."""
+        return self.client.execute(code)
+
+    def run(self, code, timeout=60):
+        """Run a cell; return its reply and its outputs."""
+        outputs = []
+        reply = self.client.execute_interactive(code, timeout=timeout, output_hook=outputs.append)
+        return reply["content"], [m["content"] for m in outputs if m["msg_type"] not in ("status", "execute_input")]
+
+    def value(self, code):
+        """Return the text of the value of a cell's last expression."""
+        content, outputs = self.run(code)
+        assert content["status"] == "ok", content
+        return [o["data"]["text/plain"] for o in outputs if "data" in o and "execution_count" in o][-1]
+
+    def kill(self):
+        """kill -9."""
+        self.manager.provisioner.process.kill()
+        self.manager.provisioner.process.wait()
+
+    def close(self):
+        self.client.stop_channels()
+        self.manager.shutdown_kernel(now=True)
+        self.manager.cleanup_resources()
+
+
+@pytest.fixture
+def kernel_in():
+    """Return a function that starts a kernel in a folder."""
+    started = []
+
+    def start(folder):
+        kernel = Kernel(folder)
+        started.append(kernel)
+        return kernel
+
+    yield start
+    for kernel in started:
+        kernel.close()
