@@ -1,5 +1,7 @@
 """The door that PyVISA's plug-in convention asks for: `pyvisa.ResourceManager("demo@labnb")`."""
 
-from labnb.sim.backend import LabnbVisaLibrary as WRAPPER_CLASS
+from labnb.sim.backend import LabnbVisaLibrary
+
+WRAPPER_CLASS = LabnbVisaLibrary
 
 __all__ = ["WRAPPER_CLASS"]

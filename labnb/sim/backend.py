@@ -1,4 +1,4 @@
-"""How does PyVISA reach a simulated bench? The 24 methods of its library interface that instruments use.
+"""How PyVISA reaches a simulated bench: the 24 methods of its library interface that instruments use.
 
 Signatures and names are PyVISA's (`pyvisa.highlevel.VisaLibraryBase`); so are `Any` and the loose types.
 PyVISA keeps one library for each class and path, so the bench is looked up when it is used, not when it is opened.

@@ -1,4 +1,4 @@
-"""Which instruments and which circuit share one bench?"""
+"""Which instruments and which circuit share one bench."""
 
 import random
 from typing import final

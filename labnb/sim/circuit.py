@@ -1,4 +1,4 @@
-"""Which voltages and currents does a circuit have now?
+"""Which voltages and currents a circuit has now.
 
 Nodal analysis with Newton's method, pure Python, evaluated only when somebody looks. Parts that share no node but
 ground make islands of their own, so that a meter on one output does not pay for the other outputs.
@@ -49,7 +49,8 @@ class Circuit:
         self._now = max(self._now, now)
         for _ in range(10):
             solved = [island.advance(self._now) for island in islands]
-            if not any(solved) or not any([watcher() for watcher in self._watchers]):
+            acted = [watcher() for watcher in self._watchers] if any(solved) else []
+            if not any(acted):
                 return
 
     @contextmanager
@@ -171,10 +172,12 @@ class _Island:
 
     def _solve(self, step_s: float) -> Column:
         """Return the solution in which every part's mode is consistent."""
+        solution = self._newton(step_s)
         for _ in range(20):
+            changes = [part.remode(solution) for part in self.parts]  # all of them, not until the first
+            if not any(changes):
+                break
             solution = self._newton(step_s)
-            if not any([part.remode(solution) for part in self.parts]):
-                return solution
         return solution
 
     def _newton(self, step_s: float) -> Column:
@@ -190,7 +193,7 @@ class _Island:
         for column in range(self._nodes):
             if not abs(solution[column] - guess[column]) <= _NEWTON_V + 1e-9 * abs(guess[column]):
                 return False
-        return not any([diode.limited(guess) for diode in self._diodes])
+        return not any(diode.limited(guess) for diode in self._diodes)
 
     def _linearised(self, guess: Column, step_s: float) -> Column:
         size = self._size
@@ -207,19 +210,10 @@ def _eliminate(rows: Rows, right: Column, size: int) -> Column:
     """Solve the first `size` equations by elimination with row pivots; what stands after them is ground's."""
     for k in range(size):
         pivot = max(range(k, size), key=lambda row: abs(rows[row][k]))
-        if pivot != k:
-            rows[k], rows[pivot], right[k], right[pivot] = rows[pivot], rows[k], right[pivot], right[k]
-        top = rows[k]
-        lead = top[k]
-        if lead == 0:
+        if rows[pivot][k] == 0:
             raise InstrumentError("the circuit contradicts itself: two ideal sources in parallel, or a shorted one")
-        for r in range(k + 1, size):
-            row = rows[r]
-            if row[k]:
-                factor = row[k] / lead
-                for c in range(k + 1, size):
-                    row[c] -= factor * top[c]
-                right[r] -= factor * right[k]
+        rows[k], rows[pivot], right[k], right[pivot] = rows[pivot], rows[k], right[pivot], right[k]
+        _subtract_below(rows, right, k, size)
     for k in range(size - 1, -1, -1):
         row = rows[k]
         total = right[k]
@@ -228,3 +222,14 @@ def _eliminate(rows: Rows, right: Column, size: int) -> Column:
         right[k] = total / row[k]
     right[size] = 0.0
     return right
+
+
+def _subtract_below(rows: Rows, right: Column, k: int, size: int) -> None:
+    top, lead = rows[k], rows[k][k]
+    for r in range(k + 1, size):
+        row = rows[r]
+        if row[k]:
+            factor = row[k] / lead
+            right[r] -= factor * right[k]
+            for c in range(k + 1, size):
+                row[c] -= factor * top[c]

@@ -1,4 +1,4 @@
-"""What time is it on the bench, and what happens when?
+"""What time it is on the bench, and what happens when.
 
 Bench time is in seconds from the bench's making. With the `real` clock it runs with the wall, and who waits sleeps.
 With the `skip` clock it stands still until somebody waits, and then it jumps: two equal runs see equal times.
@@ -56,7 +56,7 @@ class SkipClock:
         """Return the sum of all waits in s."""
         return self._now
 
-    def wait(self, changed: threading.Condition, until: float) -> None:  # noqa: ARG002 - the protocol's
+    def wait(self, changed: threading.Condition, until: float) -> None:
         """Jump to bench time `until`."""
         if not math.isinf(until):
             self._now = max(self._now, until)

@@ -1,4 +1,4 @@
-"""What can go wrong between a computer and an instrument, and when does it?"""
+"""What can go wrong between a computer and an instrument, and when it does."""
 
 import random
 import re

@@ -1,10 +1,11 @@
-"""What does every simulated instrument do? It reads messages, keeps settings, and answers in order.
+"""What every simulated instrument does: it reads messages, keeps settings, and answers in order.
 
     port ──receive──> inbox ──one at a time──> units ──grammar──> settings and commands
     port <──outbox── answers, joined by ';', each with the bench time from which it can be read
 
 A command is a plain method, or a generator when it takes time: what it yields is the bench time at which it goes on,
-or None to wait until the pending operation (`INIT`) is over. What it returns is the answer.
+or None to wait for an event: a message waits until the pending operation (`INIT`) is over, a pending operation until
+`proceed`. What a command returns is its answer.
 """
 
 import math
@@ -79,6 +80,7 @@ class Instrument:
         self._inbox: deque[tuple[str, Fault | None]] = deque()
         self._running: Operation | None = None
         self._pending: Operation | None = None
+        self._waits_for_completion = False
         self._tell_completion = False
         bench.connect(self)
 
@@ -163,6 +165,7 @@ class Instrument:
             if self.outbox and self.discards_unread:
                 self.outbox.clear()
                 self.status.error(-410)
+            self._waits_for_completion = False
             self._running = self._execute(message, fault)
             self._go_on(self._running)
 
@@ -175,6 +178,8 @@ class Instrument:
         except StopIteration:
             self._ended(operation)
             return
+        if operation is self._running:
+            self._waits_for_completion = until is None
         if until is not None and math.isfinite(until):
             self.bench.timeline.at(until, lambda: self._go_on(operation))
 
@@ -190,13 +195,19 @@ class Instrument:
         if self._tell_completion:
             self._tell_completion = False
             self.status.operation_complete()
-        if self._running is not None and not self._running.gi_running:
+        if self._running is not None and self._waits_for_completion:
+            self._waits_for_completion = False
             self._go_on(self._running)
 
     def begin(self, operation: Operation) -> None:
         """Start `operation` in the background; `*OPC?` and `*WAI` wait for it."""
         self._pending = operation
         self._go_on(operation)
+
+    def proceed(self) -> None:
+        """Let a pending operation go on that waits for an event."""
+        if self._pending is not None:
+            self._go_on(self._pending)
 
     @property
     def busy(self) -> bool:

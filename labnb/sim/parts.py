@@ -1,4 +1,4 @@
-"""Which electrical parts are there, and what law does each follow?
+"""Which electrical parts there are, and what law each follows.
 
 A part stands between two nodes and adds its linearised law to the equations of modified nodal analysis
 (L. W. Nagel, SPICE2, UCB/ERL M520, 1975): row `k` says that the currents which leave node `k` sum to zero.
@@ -48,11 +48,11 @@ class Part:
         """Return the voltage from the first to the second node."""
         return column[self.first] - column[self.second]
 
-    def prepare(self, now: float) -> bool:  # noqa: ARG002 - for parts that follow time
+    def prepare(self, now: float) -> bool:
         """Follow what changes by itself with time; return True if the law is not what it was."""
         return False
 
-    def remode(self, solution: Column) -> bool:  # noqa: ARG002 - for parts with modes
+    def remode(self, solution: Column) -> bool:
         """Choose the mode that is consistent with `solution`; return True if that is another one."""
         return False
 
@@ -79,7 +79,7 @@ class Resistor(Part):
         self.ohms = ohms
 
     def stamp(self, rows: Rows, right: Column, guess: Column, step_s: float) -> None:
-        """i = v / R."""
+        """Add i = v / R."""
         self._add_conductance(rows, 1.0 / self.ohms)
 
     def commit(self, solution: Column, step_s: float) -> None:
@@ -97,7 +97,7 @@ class CurrentSource(Part):
         self.amps = amps
 
     def stamp(self, rows: Rows, right: Column, guess: Column, step_s: float) -> None:
-        """i = -amps."""
+        """Add i = -amps."""
         self._add_current(right, -self.amps)
 
     def commit(self, solution: Column, step_s: float) -> None:
@@ -123,7 +123,7 @@ class Capacitor(Part):
         self._last_step = 0.0
 
     def stamp(self, rows: Rows, right: Column, guess: Column, step_s: float) -> None:
-        """i = C dv/dt as a conductance beside a current that holds the past."""
+        """Add i = C dv/dt as a conductance beside a current that holds the past."""
         siemens, amps = self._companion(step_s)
         self._add_conductance(rows, siemens)
         self._add_current(right, amps)
@@ -251,7 +251,7 @@ class Source(Part):
         return -self.current
 
     def stamp(self, rows: Rows, right: Column, guess: Column, step_s: float) -> None:
-        """One row for the branch: v = volts, i = -limit or i = 0."""
+        """Add one row for the branch: v = volts, i = -limit or i = 0."""
         branch = self.branch
         rows[self.first][branch] += 1.0
         rows[self.second][branch] -= 1.0

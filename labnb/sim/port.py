@@ -1,4 +1,4 @@
-"""How do bytes travel between a computer and one instrument, in bench time?"""
+"""How bytes travel between a computer and one instrument, in bench time."""
 
 import math
 import random

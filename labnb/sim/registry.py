@@ -1,4 +1,4 @@
-"""Which benches can be opened by name, as in `pyvisa.ResourceManager("demo@labnb")`?"""
+"""Which benches can be opened by name, as in `pyvisa.ResourceManager("demo@labnb")`."""
 
 import threading
 from collections.abc import Callable

@@ -1,4 +1,4 @@
-r"""How are SCPI messages written? The language alone: no instrument, no transport, no time.
+r"""How SCPI messages are written: the language alone: no instrument, no transport, no time.
 
 Text is latin-1 everywhere, so that one character is one byte and binary blocks pass unharmed.
 
@@ -234,9 +234,9 @@ def expand(pattern: str) -> list[str]:
 
 @dataclass(slots=True)
 class _Node(Generic[T]):
-    children: "dict[str, _Node[T]]" = field(default_factory=lambda: {})
+    children: "dict[str, _Node[T]]" = field(default_factory=dict)
     numbered: bool = False
-    targets: dict[bool, T] = field(default_factory=lambda: {})
+    targets: dict[bool, T] = field(default_factory=dict)
 
 
 @final

@@ -1,4 +1,4 @@
-"""What can be set on an instrument and asked back?
+"""What can be set on an instrument and asked back.
 
 A setting is declared once, as a class attribute, and speaks SCPI from then on:
 
@@ -11,7 +11,8 @@ A setting has one value for each of its `keys`: channel numbers, or spellings of
 """
 
 from collections.abc import Callable, Sequence
-from typing import TYPE_CHECKING, Generic, TypeVar, overload
+from functools import partial
+from typing import TYPE_CHECKING, Generic, TypeVar, cast, overload
 
 from labnb.sim.scpi import Call, expand, format_number, parse_number, parse_switch, short_form
 from labnb.sim.status import ScpiError
@@ -21,6 +22,7 @@ if TYPE_CHECKING:
 
 Key = int | str
 T = TypeVar("T")
+_UNSET = object()
 
 
 class Setting(Generic[T]):
@@ -42,12 +44,13 @@ class Setting(Generic[T]):
     def __get__(self, instrument: "Instrument", owner: type) -> "Callable[..., T]": ...
     def __get__(self, instrument: "Instrument | None", owner: type) -> "Setting[T] | Callable[..., T]":
         """On an instrument: a function of the key that returns the value."""
-        return self if instrument is None else lambda key=self.keys[0]: self.read(instrument, key)
+        return self if instrument is None else partial(self.read, instrument)
 
-    def read(self, instrument: "Instrument", key: Key) -> T:
-        """Return the value for `key`."""
-        # each setting stores only what its own `parse` and `default` give, under its own name
-        return instrument.values.get((self.name, key), self.default(key))  # type: ignore[return-value]
+    def read(self, instrument: "Instrument", key: Key | None = None) -> T:
+        """Return the value for `key`, by default the first."""
+        key = self.keys[0] if key is None else key
+        stored = instrument.values.get((self.name, key), _UNSET)
+        return self.default(key) if stored is _UNSET else cast(T, stored)  # only `parse` stores under this name
 
     def default(self, key: Key) -> T:
         """Return the value for `key` after `*RST`."""
@@ -158,11 +161,11 @@ class Whole(Number):
 class Switch(Setting[bool]):
     """ON or OFF, written 1 or 0."""
 
-    def parse(self, text: str, key: Key) -> bool:  # noqa: ARG002 - the same for all keys
+    def parse(self, text: str, key: Key) -> bool:
         """Understand ON, OFF and numbers."""
         return parse_switch(text)
 
-    def format(self, value: bool) -> str:  # noqa: FBT001 - the value itself
+    def format(self, value: bool) -> str:
         """Write 1 or 0."""
         return "1" if value else "0"
 
@@ -176,7 +179,7 @@ class Choice(Setting[str]):
             spelling: short_form(word) for word in choices for spelling in (word.upper(), short_form(word))
         }
 
-    def parse(self, text: str, key: Key) -> str:  # noqa: ARG002 - the same for all keys
+    def parse(self, text: str, key: Key) -> str:
         """Raise -224 for another word."""
         try:
             return self._choices[text.upper()]
@@ -187,7 +190,7 @@ class Choice(Setting[str]):
 class Text(Setting[str]):
     """A quoted text."""
 
-    def parse(self, text: str, key: Key) -> str:  # noqa: ARG002 - the same for all keys
+    def parse(self, text: str, key: Key) -> str:
         """Raise -104 without quotes."""
         if len(text) < 2 or text[0] != text[-1] or text[0] not in "\"'":
             raise ScpiError(-104, text)

@@ -1,4 +1,4 @@
-"""What has happened to this instrument: error queue and status registers of IEEE 488.2 and SCPI-99."""
+"""What has happened to an instrument: error queue and status registers of IEEE 488.2 and SCPI-99."""
 
 from collections import deque
 from typing import final

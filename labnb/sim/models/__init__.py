@@ -1,4 +1,4 @@
-"""Which instruments can stand on a simulated bench?"""
+"""Which instruments can stand on a simulated bench."""
 
 from labnb.sim.models.multimeter import Multimeter, noise_sigma
 from labnb.sim.models.power_supply import PowerSupply

@@ -1,4 +1,4 @@
-"""What does a 7 1/2 digit multimeter do? After Keysight's Truevolt Operating and Service Guide (34460-90901)."""
+"""What a 7 1/2 digit multimeter does, after Keysight's Truevolt Operating and Service Guide (34460-90901)."""
 
 import math
 from dataclasses import dataclass
@@ -188,7 +188,8 @@ class Multimeter(Instrument):
         return value + self.rng.gauss(0.0, noise_sigma(range_, self.cycles(self._function)))
 
     def _acquire(self) -> Operation:
-        self._armed = False
+        while self._armed:
+            yield None
         for _ in range(int(self.triggers())):
             if not self.trigger_auto_delay():
                 yield self.now + self.trigger_delay()
@@ -200,20 +201,20 @@ class Multimeter(Instrument):
         return None
 
     def _initiate(self) -> None:
-        if self.busy or self._armed:
+        if self.busy:
             raise ScpiError(-213)
         if self.samples() * self.triggers() > MEMORY:
             raise ScpiError(-221, "more readings than memory")
         self._readings = []
-        self._armed = True
-        if self.trigger_source() == "IMM":
-            self.begin(self._acquire())
+        self._armed = self.trigger_source() != "IMM"
+        self.begin(self._acquire())
 
     def trigger(self) -> None:
         """Begin what `INIT` has armed for a bus trigger."""
         if not self._armed or self.trigger_source() != "BUS":
             raise ScpiError(-211)
-        self.begin(self._acquire())
+        self._armed = False
+        self.proceed()
 
     def _complete_readings(self) -> Operation:
         if self._armed:
@@ -250,7 +251,6 @@ class Multimeter(Instrument):
 
     @command("ABORt")
     def _command_abort(self, call: Call) -> None:
-        self._armed = False
         self.abort()
 
     def abort(self) -> None:
@@ -348,7 +348,7 @@ class Multimeter(Instrument):
 
     @command("[SENSe:]ZERO:AUTO")
     def _command_all_autozero(self, call: Call) -> None:
-        """The form without a function of earlier meters: for all functions that zero."""
+        """Set all functions that zero: the form of earlier meters."""
         call.require(1, 1)
         on = _zero_mode(call.arguments[0])
         for function in ("VOLT", "CURR", "RES"):

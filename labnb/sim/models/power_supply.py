@@ -1,4 +1,4 @@
-"""What does a three-output DC supply do? After Keysight's EDU36311A Programming Guide (EDU36311-90003)."""
+"""What a three-output DC supply does, after Keysight's EDU36311A Programming Guide (EDU36311-90003)."""
 
 from collections.abc import Sequence
 from typing import TYPE_CHECKING, final

@@ -1,4 +1,4 @@
-"""What does a temperature controller with its stage do? A first-order lag towards the set point."""
+"""What a temperature controller with its stage does: a first-order lag towards the set point."""
 
 import math
 from typing import TYPE_CHECKING, final

@@ -1,0 +1,128 @@
+"""The language: what SCPI-99 and IEEE 488.2 say, as a table and as properties."""
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from labnb.sim.scpi import (
+    Grammar,
+    decode_block,
+    encode_block,
+    parse_channels,
+    parse_number,
+    split_arguments,
+    split_messages,
+    split_units,
+)
+from labnb.sim.status import ScpiError
+
+
+@pytest.mark.parametrize(
+    ("text", "unit", "value"),
+    [
+        ("5", "V", 5.0), ("+5.0E-1", "", 0.5), (".5", "V", 0.5), ("5.", "V", 5.0), ("500mV", "V", 0.5),
+        ("500 MV", "V", 0.5), ("2MAV", "V", 2e6), ("3kV", "V", 3e3), ("5uA", "A", 5e-6), ("5MA", "A", 5e-3),
+        ("1MHZ", "HZ", 1e6), ("1MOHM", "OHM", 1e6), ("10ms", "S", 1e-2), ("#H1F", "", 31.0), ("#b101", "", 5.0),
+        ("1 e 3", "", 1000.0),
+    ],
+)  # fmt: skip
+def test_numbers_are_read_with_their_units(text, unit, value):
+    assert parse_number(text, unit) == pytest.approx(value)
+
+
+@pytest.mark.parametrize(
+    ("text", "unit", "code"),
+    [("abc", "V", -104), ("", "V", -104), ("5A", "V", -131), ("5XV", "V", -131), ("5V", "", -138), ("nan", "V", -104),
+     ("1_000", "V", -104), ("inf", "V", -104), ("٣", "V", -104)],
+)  # fmt: skip
+def test_what_is_no_number_is_refused(text, unit, code):
+    with pytest.raises(ScpiError) as caught:
+        parse_number(text, unit)
+    assert caught.value.code == code
+
+
+@pytest.mark.parametrize(
+    ("text", "channels"), [("(@1)", (1,)), ("(@1,3:5)", (1, 3, 4, 5)), ("(@3:1)", (3, 2, 1)), ("(@ 1 , 2 )", (1, 2))]
+)
+def test_channel_lists_keep_their_order(text, channels):
+    assert parse_channels(text) == channels
+
+
+@pytest.mark.parametrize("text", ["(@)", "(@a)", "(@1,)", "(@1:999999)", "(1)"])
+def test_what_is_no_channel_list_is_refused(text):
+    with pytest.raises(ScpiError):
+        parse_channels(text)
+
+
+@given(st.binary(max_size=2000), st.integers(0, 9))
+def test_a_block_comes_back_as_it_was(payload, digits):
+    assert decode_block(encode_block(payload, digits)) == payload
+
+
+@given(st.binary(max_size=300))
+def test_a_block_passes_through_a_message_unharmed(payload):
+    message = b"DATA 1, " + encode_block(payload) + b";*IDN?\n"
+    messages, rest = split_messages(message.decode("latin-1"), end=True)
+    assert (len(messages), rest) == (1, "")
+    first, second = split_units(messages[0])
+    assert second == "*IDN?"
+    assert split_arguments(first.removeprefix("DATA ")) == (["1"], None, payload)
+
+
+@given(st.text(st.characters(max_codepoint=255)))
+def test_cutting_never_fails_but_by_a_scpi_error(text):
+    for message in split_messages(text, end=True)[0]:
+        try:
+            for unit in split_units(message):
+                split_arguments(unit)
+        except ScpiError:
+            pass
+
+
+@given(st.binary(max_size=200), st.integers(0, 250))
+def test_a_message_may_arrive_in_pieces(payload, cut):
+    whole = "A 'x;y\"';B " + encode_block(payload).decode("latin-1") + "\nC?\n"
+    at_once, _ = split_messages(whole, end=False)
+    first, rest = split_messages(whole[:cut], end=False)
+    second, _ = split_messages(rest + whole[cut:], end=False)
+    assert first + second == at_once
+
+
+def test_a_newline_in_a_block_ends_no_message():
+    assert split_messages("D #13\n\n\n\n", end=False) == (["D #13\n\n\n"], "")
+
+
+def test_semicolons_and_commas_in_quotes_separate_nothing():
+    assert split_units("TEXT \"a;b\",'c;d';X") == ["TEXT \"a;b\",'c;d'", "X"]
+    assert split_arguments('"a,b",(@1,2),3') == (['"a,b"', "3"], (1, 2), None)
+
+
+def test_half_a_block_is_an_error_once_the_message_has_ended():
+    messages, rest = split_messages("D #15ab", end=True)
+    assert (messages, rest) == (["D #15ab"], "")
+    with pytest.raises(ScpiError) as caught:
+        split_units(messages[0])
+    assert caught.value.code == -161
+
+
+@pytest.fixture
+def grammar() -> Grammar[str]:
+    return Grammar([("[SOURce#:]VOLTage[:LEVel]", "set"), ("[SOURce#:]VOLTage[:LEVel]?", "get"), ("*IDN?", "idn")])
+
+
+@pytest.mark.parametrize(
+    ("header", "found"),
+    [
+        ("VOLT", ("set", ())), ("volt", ("set", ())), ("VoLtAgE", ("set", ())), ("VOLT:LEV?", ("get", ())),
+        ("SOUR:VOLT", ("set", (1,))), ("SOURCE2:VOLTAGE:LEVEL?", ("get", (2,))), ("*idn?", ("idn", ())),
+    ],
+)  # fmt: skip
+def test_headers_are_found_in_every_spelling(grammar, header, found):
+    assert grammar.find(header) == found
+
+
+@pytest.mark.parametrize("header", ["VOLTA", "VOL", "SOUR", "VOLT2", "VOLT:LEV:X", "*IDN", "", "SOUR9999999:VOLT", "²"])
+def test_other_headers_are_undefined(grammar, header):
+    with pytest.raises(ScpiError) as caught:
+        grammar.find(header)
+    assert caught.value.code == -113
