@@ -56,8 +56,9 @@ class Setting(Generic[T]):
         """Return the value for `key` after `*RST`."""
         return self._of(self._default, key)
 
-    def _of(self, value: T | tuple[T, ...], key: Key) -> T:
-        return value[self.keys.index(key)] if isinstance(value, tuple) else value
+    def _of(self, value: object, key: Key) -> T:
+        """Return what a declaration gives for `key`: one value for all keys, or a tuple with one for each."""
+        return cast(T, value[self.keys.index(key)] if isinstance(value, tuple) else value)
 
     def write(self, instrument: "Instrument", key: Key, text: str) -> None:
         """Set what `text` says. Raises ScpiError if it says nothing possible; the value then stays."""
