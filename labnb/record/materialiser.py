@@ -54,10 +54,10 @@ class Materialiser:
             return
         group = batch.codec.group
         places: NDArray[np.int64] = np.ascontiguousarray(rows["place"])
-        self._files_of(self._times[batch.codec.index]).scatter(places, rows["time"])
         for k, variable in enumerate(group.variables):
             if not variable.dims:
                 self._files_of(variable.name).scatter(places, rows[f"v{k}"])
+        self._files_of(self._times[batch.codec.index]).scatter(places, rows["time"])
         self._grow(group, int(places[-1]))
 
     def _grow(self, group: Group, last: int) -> None:

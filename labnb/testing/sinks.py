@@ -1,0 +1,89 @@
+"""What every `Sink` promises, as a suite to subclass, and a sink that keeps points in a list."""
+
+import pytest
+
+from labnb.core import ABSENT, Axis, Group, Point, SchemaError, Sink, State, Variable
+
+VOLTAGE = Axis("voltage", (0.0, 0.1, 0.2), "V")
+CURVE = Group(0, (VOLTAGE,), (Variable("current", "A"), Variable("power", "W")))
+
+
+class ListSink:
+    """Keeps everything it is given."""
+
+    def __init__(self) -> None:
+        self.groups: list[Group] = []
+        self.points: list[Point] = []
+        self.state: State | None = None
+
+    def declare(self, group: Group) -> None:
+        """Keep a group. Raises SchemaError if there is one of that key."""
+        if group.key in [g.key for g in self.groups]:
+            raise SchemaError(f"group {group.key} is declared twice")
+        self.groups.append(group)
+
+    def put(self, point: Point) -> None:
+        """Keep a point. Raises SchemaError if its group was not declared or has another number of variables."""
+        widths = {group.key: len(group.variables) for group in self.groups}
+        if widths.get(point.group) != len(point.values):
+            raise SchemaError(f"expected {widths.get(point.group)} values in group {point.group}, got {len(point.values)}")
+        self.points.append(point)
+
+    def close(self, state: State) -> None:
+        """Keep how the run ended."""
+        self.state = state
+
+
+class SinkContract:
+    """Subclass as `class TestMySink(SinkContract)` and implement `make_sink` and `count`.
+
+    Sinks that were not closed by a test are closed after it.
+    """
+
+    @pytest.fixture
+    def sink(self, request: pytest.FixtureRequest) -> Sink:
+        """Return a new sink, closed at the end."""
+        sink: Sink = self.make_sink(request)
+        request.addfinalizer(lambda: sink.close(State.CANCELLED))
+        return sink
+
+    def make_sink(self, request: pytest.FixtureRequest) -> Sink:
+        """Return a new sink; fixtures are had by `request.getfixturevalue`."""
+        raise NotImplementedError
+
+    def count(self, sink: Sink) -> int:
+        """Return how many points the sink has kept."""
+        raise NotImplementedError
+
+    def test_a_point_that_was_taken_is_kept(self, sink: Sink) -> None:
+        """Keep what `put` returned from."""
+        sink.declare(CURVE)
+        for place in range(3):
+            sink.put(Point(0, place, (0.5 * place, 1.0), 1_000 + place))
+        assert self.count(sink) == 3
+
+    def test_an_absent_value_leaves_the_rest_of_its_point(self, sink: Sink) -> None:
+        """Take a point of which one variable was not recorded."""
+        sink.declare(CURVE)
+        sink.put(Point(0, 0, (0.5, ABSENT), 1_000))
+        assert self.count(sink) == 1
+
+    def test_a_group_declared_twice_is_refused(self, sink: Sink) -> None:
+        """Refuse what contradicts an earlier declaration."""
+        sink.declare(CURVE)
+        with pytest.raises(SchemaError):
+            sink.declare(CURVE)
+
+    def test_a_group_may_be_declared_after_points_of_another(self, sink: Sink) -> None:
+        """Take groups as the loops reach them."""
+        sink.declare(CURVE)
+        sink.put(Point(0, 0, (0.5, 1.0), 1_000))
+        sink.declare(Group(1, (), (Variable("offset", "V"),)))
+        sink.put(Point(1, 0, (0.25,), 1_001))
+        assert self.count(sink) == 2
+
+    @pytest.mark.parametrize("state", [State.DONE, State.STOPPED, State.FAILED, State.CANCELLED])
+    def test_it_can_be_closed_however_the_run_ended(self, sink: Sink, state: State) -> None:
+        """Close with every final state, with or without points."""
+        sink.close(state)
+        assert self.count(sink) == 0
