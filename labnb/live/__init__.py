@@ -1,6 +1,6 @@
 """What a running measurement looks like, as plain values: no widget, no event loop but for the ticker."""
 
-from labnb.live.choice import FAMILY_MOST, Choice, Kind, Part, Quantity, choose
+from labnb.live.choice import FAMILY_MOST, NOTHING, Choice, Kind, Part, Quantity, choose
 from labnb.live.curves import Curve, CurveSet, coordinates, tick_texts
 from labnb.live.decimate import Trail, decimate
 from labnb.live.extent import Extent
@@ -14,6 +14,7 @@ from labnb.live.view import LiveView
 
 __all__ = [
     "FAMILY_MOST",
+    "NOTHING",
     "Choice",
     "ColourRange",
     "Curve",

@@ -84,6 +84,11 @@ class Slice:
         return inside, begun
 
     @property
+    def is_part(self) -> bool:
+        """Whether the picture shows some setpoints only."""
+        return bool(self._others)
+
+    @property
     def text(self) -> str:
         """Return where the slice is, e.g. `field = 0.5 T`; nothing if the picture shows all axes."""
         if self._current is None:
@@ -104,7 +109,9 @@ class CurveSet:
         self._choice = choice
         self._ordinal = 0
         self._traces: list[object] = [None] * len(choice.ys)
-        self.slice = Slice(self._table.group, (choice.x, choice.outer))
+        # A variable over another is a path along the innermost loop.
+        along = self._table.group.axes[-1:] if isinstance(choice.x, Variable) else (choice.x,)
+        self.slice = Slice(self._table.group, (*along, choice.outer))
         self.curves = _curves(choice)
         self._coordinates = coordinates(choice.x) if isinstance(choice.x, Axis | Span) else np.empty(0)
         self.x = _x_extent(choice, self._coordinates)
@@ -129,6 +136,8 @@ class CurveSet:
             curve.trail.clear()
             curve.trail.extend(self._coordinates, y)
             curve.version += 1
+        if changed:
+            self.slice.select(self.slice.indices(self._table.places[-1:]))
         return changed
 
     def _advance_rows(self) -> bool:

@@ -40,38 +40,50 @@ def fraction(points: int, total: int | None) -> float | None:
 
 
 class Pace:
-    """Points per second of late (some five seconds, more if points are rare), from (time, points) as they come."""
+    """Points per second of late (some five seconds, more if points are rare), from moments as they come.
+
+    Time in which the run was held (paused) does not count: the rate and what is left stand still.
+    """
 
     def __init__(self) -> None:
         self._times: list[float] = []
         self._points: list[int] = []
+        self._now_s, self._count = 0.0, 0
+        self._elapsed_s, self._held_s = 0.0, 0.0
 
-    def update(self, elapsed_s: float, points: int) -> None:
-        """Take note of a moment; moments closer than a tenth of a second to the last are skipped."""
-        if self._times and elapsed_s - self._times[-1] < 0.1:
-            return
-        self._times.append(elapsed_s)
-        self._points.append(points)
+    def update(self, elapsed_s: float, points: int, *, held: bool = False) -> None:
+        """Take note of a moment. Moments closer than a tenth of a second to the last marked one are not marked."""
+        if held:
+            self._held_s += elapsed_s - self._elapsed_s
+        self._elapsed_s = elapsed_s
+        self._now_s, self._count = elapsed_s - self._held_s, points
+        if not self._times or self._now_s - self._times[-1] >= 0.1:
+            self._mark()
+
+    def _mark(self) -> None:
+        self._times.append(self._now_s)
+        self._points.append(self._count)
         if len(self._times) > _MARKS:
             # Every other of the older half goes: the memory is bounded, the far past gets coarse.
             half = _MARKS // 2
             self._times[:half] = self._times[:half:2]
             self._points[:half] = self._points[:half:2]
 
-    def per_s(self, elapsed_s: float, points: int) -> float | None:
-        """Return the rate at this moment; None before the first point."""
-        if points <= 0 or elapsed_s <= 0:
+    @property
+    def per_s(self) -> float | None:
+        """The rate at the last moment; None before the first point."""
+        if self._count <= 0 or self._now_s <= 0:
             return None
-        early = bisect_right(self._times, elapsed_s - _WINDOW_S) - 1
-        rare = bisect_right(self._points, points - _LEAST_POINTS) - 1
+        early = bisect_right(self._times, self._now_s - _WINDOW_S) - 1
+        rare = bisect_right(self._points, self._count - _LEAST_POINTS) - 1
         place = min(early, rare)
         if place < 0:
-            return points / elapsed_s
-        return (points - self._points[place]) / (elapsed_s - self._times[place])
+            return self._count / self._now_s
+        return (self._count - self._points[place]) / (self._now_s - self._times[place])
 
-    def left_s(self, elapsed_s: float, points: int, total: int | None) -> float | None:
+    def left_s(self, total: int | None) -> float | None:
         """Return how long the rest takes at this rate; None if the total or the rate is unknown."""
-        rate = self.per_s(elapsed_s, points)
+        rate = self.per_s
         if total is None or not rate:
             return None
-        return max(0, total - points) / rate
+        return max(0, total - self._count) / rate

@@ -34,8 +34,10 @@ class Ticker:
     async def run(self) -> None:
         """Tick until cancelled. A `show` that raises is reported to `on_error` and not called again."""
         try:
-            while not self._broken:
+            while True:
                 cost_s = self._tick()
+                if self._broken:
+                    return
                 await self._sleep(max(self._period_s - cost_s, 9 * cost_s))
         finally:
             self._tick()

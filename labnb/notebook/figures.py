@@ -1,6 +1,8 @@
 """The live figure in an output cell: bqplot widgets that get small messages, and only when something changed."""
 
 import html
+import math
+from collections.abc import Sequence
 from contextlib import ExitStack
 from io import BytesIO
 from typing import Any, Protocol
@@ -13,7 +15,7 @@ from bqplot import marks as bq_marks
 from bqplot.scales import LinearScale
 from numpy.typing import NDArray
 
-from labnb.live import Choice, Curve, CurveSet, Extent, Grid, Kind, LiveView, si_text, tick_texts
+from labnb.live import Choice, Curve, CurveSet, Extent, Grid, Kind, LiveView, tick_texts
 from labnb.notebook.style import FIGURE_HEIGHT, STYLE, colour_table, family_colour, gradient, series_colour
 
 _MARGIN = {"top": 8, "bottom": 44, "left": 66, "right": 18}
@@ -25,6 +27,8 @@ class _Plot(Protocol):
 
     @property
     def widget(self) -> widgets.Widget: ...
+    @property
+    def has_legend(self) -> bool: ...
     @property
     def legend(self) -> str: ...
     def update(self) -> bool: ...
@@ -46,8 +50,8 @@ class LiveFigure:
         self._legend = widgets.HTML(self._plot.legend)
         self._legend.add_class("labnb-legend")
         self._pages = self._make_pages()
-        head = [] if self._pages is None and not _needs_legend(view, choice) else [self._legend]
-        self._head = widgets.HBox(head if self._pages is None else [*head, self._pages])
+        head = [*([self._legend] if self._plot.has_legend else []), *([self._pages] if self._pages else [])]
+        self._head = widgets.HBox(head)
         self._head.add_class("labnb-head")
         self._style = widgets.HTML(STYLE, layout={"display": "none"})
         self.widget = widgets.VBox([self._style, *([self._head] if head else []), self._plot.widget])
@@ -88,7 +92,7 @@ class LiveFigure:
         """Free every widget, here and in the browser."""
         self._plot.close()
         own = [self._legend, self._head, self._style, self.widget]
-        _close_all([*own, *([] if self._pages is None else [self._pages])])
+        close_all([*own, *([] if self._pages is None else [self._pages])])
 
 
 def make_figure(view: LiveView, choice: Choice) -> LiveFigure:
@@ -100,12 +104,6 @@ def make_figure(view: LiveView, choice: Choice) -> LiveFigure:
 
 def _make_plot(view: LiveView, choice: Choice) -> _Plot:
     return _MapPlot(view, choice) if choice.kind is Kind.MAP else _LinePlot(view, choice)
-
-
-def _needs_legend(view: LiveView, choice: Choice) -> bool:
-    axes = view.table(choice.group).group.axes
-    hidden = [axis for axis in axes if axis not in (choice.x, choice.outer)]
-    return len(choice.ys) > 1 or choice.kind is Kind.FAMILY or bool(hidden)
 
 
 def _page_text(choice: Choice) -> str:
@@ -150,6 +148,11 @@ class _LinePlot:
         self._sent[index] = curve.version
 
     @property
+    def has_legend(self) -> bool:
+        several = any(len(page) > 1 for page in self._choice.pages)
+        return several or self._choice.kind is Kind.FAMILY or self._set.slice.is_part
+
+    @property
     def legend(self) -> str:
         parts = list[str]()
         if self._choice.kind is Kind.FAMILY and self._choice.outer is not None:
@@ -161,7 +164,7 @@ class _LinePlot:
         return "".join(parts)
 
     def close(self) -> None:
-        _close_all([*self._marks, *self._x.widgets, *self._y.widgets, self.widget])
+        close_all([*self._marks, *self._x.widgets, *self._y.widgets, self.widget])
 
 
 def curve_colour(index: int, curve: Curve) -> str:
@@ -189,6 +192,7 @@ class _MapPlot:
         self._scale = widgets.HTML(layout={"width": "92px", "height": FIGURE_HEIGHT})
         self._scale.add_class("labnb-scale")
         self._figure = _figure([self._mark], self._x, self._y)
+        self._figure.add_class("labnb-map")
         self.widget = widgets.HBox([self._figure, self._scale])
         with ExitStack() as stack:
             self._x.update(stack)
@@ -209,8 +213,10 @@ class _MapPlot:
         colours = self._grid.colours
         if not colours.known:
             return ""
-        ticks = [colours.high - k / 4 * (colours.high - colours.low) for k in range(5)]
-        ends = "".join(f"<span>{_tick(v, colours.scaling.factor, colours.scaling.offset)}</span>" for v in ticks)
+        scaling = colours.scaling
+        span = (colours.high - colours.low) / scaling.factor or 1.0
+        top = (colours.high - scaling.offset) / scaling.factor
+        ends = "".join(f"<span>{_tick(top - k / 4 * span, span)}</span>" for k in range(5))
         return (
             f'<div style="padding-top:6px"><div style="height:18px;white-space:nowrap">'
             f"{html.escape(self._grid.label)}</div>"
@@ -219,17 +225,22 @@ class _MapPlot:
         )
 
     @property
+    def has_legend(self) -> bool:
+        return self._grid.slice.is_part
+
+    @property
     def legend(self) -> str:
         text = self._grid.slice.text
         return f"<span>at {html.escape(text)}</span>" if text else ""
 
     def close(self) -> None:
         own = [self._mark, *self._images, *self._x.widgets, *self._y.widgets]
-        _close_all([*own, self._figure, self._scale, self.widget])
+        close_all([*own, self._figure, self._scale, self.widget])
 
 
-def _tick(value: float, factor: float, offset: float) -> str:
-    return si_text((value - offset) / factor, "", 3)
+def _tick(value: float, span: float) -> str:
+    decimals = max(0, 2 - math.floor(math.log10(span)))
+    return f"{value:.{decimals}f}".replace("-", "−")
 
 
 def encode_map(shades: NDArray[np.uint8], *, signed: bool) -> bytes:
@@ -300,8 +311,10 @@ def _figure(
     )
 
 
-def _close_all(items: list[Any]) -> None:  # widgets of two untyped libraries
+def close_all(items: Sequence[Any]) -> None:  # widgets of two untyped libraries
+    """Close widgets and those that they made for themselves."""
     for item in items:
-        if hasattr(item, "layout"):
-            item.layout.close()
+        for own in ("layout", "style", "scale_x", "scale_y"):
+            if item.has_trait(own):
+                getattr(item, own).close()
         item.close()

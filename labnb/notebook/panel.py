@@ -8,7 +8,7 @@ import ipywidgets as widgets
 
 from labnb.core import State
 from labnb.live import Pace, Reading, Snapshot, clock_text, fraction, rate_text, value_text
-from labnb.notebook.figures import LiveFigure
+from labnb.notebook.figures import LiveFigure, close_all
 from labnb.notebook.style import MARKS, STYLE
 
 _SHOWN_WARNINGS = 3
@@ -70,7 +70,7 @@ class RunPanel:
     def update(self) -> None:
         """Show the run as it is now."""
         shot = self._snapshot()
-        self._pace.update(shot.elapsed_s, shot.points)
+        self._pace.update(shot.elapsed_s, shot.points, held=shot.state is State.PAUSED)
         self._state.value = state_html(shot)
         self._points.value = progress_html(shot, self._pace)
         self._values.value = self._values_html(shot)
@@ -106,9 +106,7 @@ class RunPanel:
         if self._figure is not None:
             self._figure.close()
         own = [self._style, self._state, self._points, self._pause, self._stop, self._bar]
-        for item in [*own, self._values, self._small, self._place, self.widget]:
-            item.layout.close()
-            item.close()
+        close_all([*own, self._values, self._small, self._place, self.widget])
 
 
 def state_html(shot: Snapshot) -> str:
@@ -123,12 +121,12 @@ def state_html(shot: Snapshot) -> str:
 def progress_html(shot: Snapshot, pace: Pace) -> str:
     """Return bar, points, share, times and rate; of an unknown total only count, time and rate."""
     done = fraction(shot.points, shot.total)
-    rate = rate_text(pace.per_s(shot.elapsed_s, shot.points))
+    rate = rate_text(pace.per_s)
     if done is None or shot.total is None:
         count = _number(f"{_grouped(shot.points)} points", 12)
         return f"{count}{_number(clock_text(shot.elapsed_s), 6)}{_number(rate, 9)}"
     width = len(_grouped(shot.total))
-    left = clock_text(0 if shot.state.ended else pace.left_s(shot.elapsed_s, shot.points, shot.total))
+    left = clock_text(0 if shot.state.ended else pace.left_s(shot.total))
     bar = (
         f'<span class="labnb-progress" role="progressbar" aria-label="points measured" aria-valuemin="0" '
         f'aria-valuemax="100" aria-valuenow="{int(done * 100)}"><i style="width:{done * 100:.1f}%"></i></span>'

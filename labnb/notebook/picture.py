@@ -30,6 +30,7 @@ if TYPE_CHECKING:
 _WIDTH, _HEIGHT, _DPI = 9.0, 3.7, 100
 _RESOLUTION = 2
 _TEXT, _SOFT, _LINE = "#212121", "#616161", "#bdbdbd"
+_UNMEASURED = "#e9e9e9"  # not white: that is zero in a signed map
 
 # Matplotlib's font cache is not thread-safe; pictures of several runs are made one after the other.
 _one_by_one = Lock()
@@ -175,11 +176,12 @@ def _draw_map(figure: "Figure", view: LiveView, choice: Choice) -> None:
     grid = Grid(view, choice)
     grid.advance()
     axes = _axes(figure, 0.885, 0.9)
-    table = np.vstack((colour_table(grid.colours.signed), [[255, 255, 255]])).astype(np.uint8)
+    axes.set_facecolor(_UNMEASURED)
+    table = np.vstack((colour_table(grid.colours.signed), [[0, 0, 0]])).astype(np.uint8)
+    shades = grid.picture()
+    pixels = np.dstack((table[shades], np.where(shades == 255, 0, 255).astype(np.uint8)))
     (left, right), (bottom, top) = grid.x.limits, grid.y.limits
-    axes.imshow(
-        table[grid.picture()], extent=(left, right, bottom, top), aspect="auto", interpolation="nearest", origin="upper"
-    )
+    axes.imshow(pixels, extent=(left, right, bottom, top), aspect="auto", interpolation="nearest", origin="upper")
     _label(axes, grid.x, grid.y)
     _ordinal_ticks(axes, choice)
     if grid.slice.text:

@@ -74,7 +74,7 @@ STYLE = """<style>
 .labnb-panel .labnb-bar > .labnb-points { flex: 1 1 0; min-width: 0; }
 .labnb-panel .labnb-bar > .labnb-points .widget-html-content { display: flex; gap: 14px; align-items: center; }
 .labnb-panel .labnb-name { font-weight: 600; margin-right: 10px; }
-.labnb-panel .labnb-mark { display: inline-block; width: 1.25em; text-align: center; }
+.labnb-panel .labnb-mark { display: inline-block; width: 1.5em; text-align: center; }
 .labnb-panel .labnb-word { display: inline-block; min-width: 5.6em; }
 .labnb-panel .labnb-running, .labnb-panel .labnb-done { color: var(--labnb-good); }
 .labnb-panel .labnb-paused, .labnb-panel .labnb-stopping, .labnb-panel .labnb-stopped,
@@ -116,6 +116,7 @@ STYLE = """<style>
   --bq-axis-path-stroke: var(--jp-border-color1, #bdbdbd); --bq-axis-rect-stroke: var(--jp-border-color1, #bdbdbd);
   --bq-axislabel-font: 12px var(--jp-ui-font-family, sans-serif); --bq-font: 11px var(--jp-ui-font-family, sans-serif);
   --bq-axis-tick-text-font: 11px var(--jp-ui-font-family, sans-serif); }
+.labnb-figure .bqplot.figure.labnb-map { --bq-plotarea-background-fill: var(--jp-layout-color2, #e9e9e9); }
 .labnb-figure .bqplot .axis .tick line { stroke-width: 1px; opacity: 0.7; }
 .labnb-figure .bqplot .axis .tick text { font-variant-numeric: tabular-nums; }
 .labnb-figure .bqplot .toolbar_div { display: none; }

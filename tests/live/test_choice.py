@@ -1,0 +1,93 @@
+"""The figure follows from what is measured, or from what is asked for."""
+
+import pytest
+
+from labnb.core import Axis, Group, OpenAxis, PlanError, Span, Variable
+from labnb.live import Kind, Part, choose
+
+T = Axis("temperature", (280.0, 300.0), "K")
+V = Axis("voltage", tuple(range(50)), "V")
+W = Axis("gate", tuple(range(13)), "V")
+TIME = OpenAxis("time", 0.25, "s")
+CURRENT = Variable("current", "A")
+STAGE = Variable("stage", "K")
+TRACE = Variable("trace", "V", "<f8", (Span("sample", 100),))
+
+
+def _names(choice):
+    return [[q.name for q in page] for page in choice.pages]
+
+
+@pytest.mark.parametrize(
+    ("axes", "variables", "kind", "x", "outer"),
+    [
+        ((), (CURRENT,), Kind.NONE, None, None),
+        ((V,), (CURRENT,), Kind.LINES, V, None),
+        ((T, V), (CURRENT,), Kind.FAMILY, V, T),
+        ((W, V), (CURRENT,), Kind.MAP, V, W),
+        ((T, W, V), (CURRENT,), Kind.MAP, V, W),
+        ((W, T, V), (CURRENT,), Kind.FAMILY, V, T),
+        ((TIME,), (CURRENT,), Kind.STRIP, TIME, None),
+        ((TIME, V), (CURRENT,), Kind.LINES, V, None),
+        ((), (TRACE,), Kind.TRACE, TRACE.dims[0], None),
+        ((V,), (TRACE,), Kind.TRACE, TRACE.dims[0], None),
+        ((V,), (TRACE, CURRENT), Kind.LINES, V, None),
+    ],
+)
+def test_the_axes_decide(axes, variables, kind, x, outer):
+    choice = choose([Group(0, axes, variables)])
+    assert (choice.kind, choice.x, choice.outer) == (kind, x, outer)
+
+
+def test_nothing_declared_draws_nothing():
+    assert choose([]).kind is Kind.NONE
+
+
+def test_the_innermost_group_is_shown():
+    choice = choose([Group(0, (T,), (STAGE,)), Group(1, (T, V), (CURRENT,)), Group(2, (), (STAGE,))])
+    assert choice.group == 1
+
+
+def test_quantities_of_one_unit_share_a_page_and_others_turn_over():
+    choice = choose([Group(0, (V,), (CURRENT, STAGE, Variable("leak", "A")))])
+    assert _names(choice) == [["current", "leak"], ["stage"]]
+    assert [q.name for q in choice.turned_to(1).ys] == ["stage"]
+    with pytest.raises(ValueError, match="no page 2"):
+        choice.turned_to(2)
+
+
+def test_a_complex_value_has_a_magnitude_and_a_phase():
+    choice = choose([Group(0, (V,), (Variable("s21", "", "<c16"),))])
+    assert _names(choice) == [["|s21|"], ["∠s21"]]
+    assert choice.turned_to(1).ys[0].part is Part.PHASE
+    assert choice.turned_to(1).ys[0].unit == "°"
+
+
+def test_plot_asks_for_lines_over_any_axis_or_variable():
+    group = Group(0, (W, V), (CURRENT, STAGE))
+    assert choose([group], ("voltage", "current")).kind is Kind.LINES
+    assert choose([group], ("stage", "current")).x == STAGE
+    asked = choose([Group(0, (T, V), (CURRENT,))], ("voltage", "current"))
+    assert (asked.kind, asked.outer) == (Kind.FAMILY, T)
+    transposed = choose([Group(0, (W, T), (CURRENT,))], ("gate", "current"))
+    assert (transposed.kind, transposed.x, transposed.outer) == (Kind.FAMILY, W, T)
+
+
+def test_plot_of_three_asks_for_a_map():
+    choice = choose([Group(0, (T, V), (CURRENT,))], ("temperature", "voltage", "current"))
+    assert (choice.kind, choice.x, choice.outer) == (Kind.MAP, T, V)
+
+
+@pytest.mark.parametrize(
+    ("plot", "says"),
+    [
+        (("voltage", "curent"), "did you mean 'current'"),
+        (("volts", "current"), "did you mean 'voltage'"),
+        (("voltage",), "give two names"),
+        (("voltage", "voltage", "current"), "two different axes"),
+        (("voltage", "temperature"), "there is: stage, current"),
+    ],
+)
+def test_a_plot_that_cannot_be_says_what_can(plot, says):
+    with pytest.raises(PlanError, match=says):
+        choose([Group(0, (T, V), (STAGE, CURRENT))], plot)
