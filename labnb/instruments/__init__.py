@@ -1,0 +1,34 @@
+"""Instruments: what they can do, over one lane per connection. PyVISA is loaded when something is connected."""
+
+from labnb.instruments.action import Action
+from labnb.instruments.connect import DemoBench, connect, connect_async, demo, live_instruments
+from labnb.instruments.drivers import Channel, Multimeter, PowerSupply, TemperatureController
+from labnb.instruments.instrument import Identity, Instrument
+from labnb.instruments.lane import Lane
+from labnb.instruments.limits import Bounds
+from labnb.instruments.link import Link
+from labnb.instruments.parameter import Parameter, Switch
+from labnb.instruments.reading import Reading
+from labnb.instruments.visa import VisaLink
+
+__all__ = [
+    "Action",
+    "Bounds",
+    "Channel",
+    "DemoBench",
+    "Identity",
+    "Instrument",
+    "Lane",
+    "Link",
+    "Multimeter",
+    "Parameter",
+    "PowerSupply",
+    "Reading",
+    "Switch",
+    "TemperatureController",
+    "VisaLink",
+    "connect",
+    "connect_async",
+    "demo",
+    "live_instruments",
+]

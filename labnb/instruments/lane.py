@@ -1,0 +1,201 @@
+"""Who talks over a connection: one worker thread per connection, which does one exchange after another.
+
+Two threads on one VISA resource silently swap their answers; here whoever asks, from whichever thread or event loop,
+queues up. Exchanges are never interrupted: a caller may stop waiting, the lane finishes what has begun.
+"""
+
+import asyncio
+import contextlib
+import threading
+from collections import deque
+from collections.abc import Callable
+from contextvars import copy_context
+from functools import partial
+from queue import SimpleQueue
+from typing import Any, Generic, ParamSpec, TypeVar, cast
+
+from labnb.core import LinkError, LinkTimeout
+
+P = ParamSpec("P")
+T = TypeVar("T")
+
+
+class Job(Generic[T]):
+    """One piece of work in a lane, and what came of it.
+
+    `claimed`: somebody waits, or has waited, for the outcome. `dropped`: nobody ever will.
+    """
+
+    __slots__ = ("_context", "_done", "_lock", "_lost", "_value", "_waiters", "_work", "claimed", "dropped", "error")
+
+    def __init__(self, work: Callable[[], T], lock: threading.Lock, lost: "deque[Job[Any]]") -> None:  # Any: of any T
+        self._work: Callable[[], T] | None = work
+        self._context = copy_context()
+        self._lock = lock
+        self._lost = lost
+        self._waiters: list[Callable[[], None]] = []
+        self._done = False
+        self._value: T | None = None
+        self.error: BaseException | None = None
+        self.claimed = False
+        self.dropped = False
+
+    @property
+    def done(self) -> bool:
+        """Whether the outcome is there."""
+        return self._done
+
+    def do(self) -> None:
+        """Do the work; called once, by the lane's thread."""
+        try:
+            self._value = self._context.run(cast(Callable[[], T], self._work))
+        except BaseException as error:  # noqa: BLE001  whatever it is belongs to the caller, who gets it from outcome()
+            self.error = error
+        self._work = None  # what the work held on to is free now
+        with self._lock:
+            self._done = True
+            if self.error is not None and not self.claimed:
+                self._lost.append(self)
+            waiters, self._waiters = self._waiters, []
+        for wake in waiters:
+            wake()
+
+    def when_done(self, wake: Callable[[], None]) -> None:
+        """Call `wake` once the outcome is there (at once if it is); it runs in the lane's thread."""
+        with self._lock:
+            if not self._done:
+                self._waiters.append(wake)
+                return
+        wake()
+
+    def outcome(self) -> T:
+        """Return or raise what came of the work, once it is done."""
+        if self.error is not None:
+            raise self.error
+        return cast(T, self._value)
+
+    def wait(self, timeout_s: float | None = None) -> T:
+        """Block this thread for the outcome. Raises LinkTimeout after `timeout_s`; the lane goes on nevertheless."""
+        self.claimed = True
+        if not self._done:
+            latch = threading.Lock()
+            latch.acquire()
+            self.when_done(latch.release)
+            try:
+                arrived = latch.acquire(timeout=-1 if timeout_s is None else timeout_s)
+            except BaseException:
+                self._disown()
+                raise
+            if not arrived:
+                self._disown()
+                raise LinkTimeout(f"not done within {timeout_s:g} s; what is before it in the lane takes longer")
+        return self.outcome()
+
+    async def wait_async(self) -> T:
+        """Await the outcome. A cancelled wait leaves the exchange whole, and its failure to whoever comes next."""
+        self.claimed = True
+        if not self._done:
+            loop = asyncio.get_running_loop()
+            arrival: asyncio.Future[None] = loop.create_future()
+            self.when_done(partial(_wake, loop, arrival))
+            try:
+                await arrival
+            except BaseException:
+                self._disown()
+                raise
+        return self.outcome()
+
+    def _disown(self) -> None:
+        """Nobody waits any more: a failure, past or to come, belongs to whoever comes next."""
+        with self._lock:
+            self.claimed, self.dropped = False, True
+            if self._done and self.error is not None:
+                self._lost.append(self)
+
+
+def _wake(loop: asyncio.AbstractEventLoop, arrival: "asyncio.Future[None]") -> None:
+    with contextlib.suppress(RuntimeError):  # the loop was closed: nobody waits there any more
+        loop.call_soon_threadsafe(_arrive, arrival)
+
+
+def _arrive(arrival: "asyncio.Future[None]") -> None:
+    if not arrival.done():
+        arrival.set_result(None)
+
+
+class Lane:
+    """A first-in, first-out worker thread. `name` names the connection in errors and the thread in debuggers.
+
+    The thread is a daemon, so that a forgotten connection does not keep the interpreter from ending.
+    """
+
+    def __init__(self, name: str) -> None:
+        self.name = name
+        self._jobs: SimpleQueue[Job[object] | None] = SimpleQueue()
+        self._lock = threading.Lock()
+        self._closed = False
+        self._lost: deque[Job[Any]] = deque()  # failures that nobody has waited for, oldest first; Any: of any T
+        self._thread = threading.Thread(target=self._serve, name=f"labnb lane {name}", daemon=True)
+        self._thread.start()
+
+    @property
+    def closed(self) -> bool:
+        """Whether nothing can be queued any more."""
+        return self._closed
+
+    @property
+    def inside(self) -> bool:
+        """Whether the caller runs in this lane already."""
+        return threading.current_thread() is self._thread
+
+    def submit(self, fn: Callable[P, T], *args: P.args, **kwargs: P.kwargs) -> Job[T]:
+        """Queue `fn(*args)` and return at once. From within the lane it is done at once: waiting would never end.
+
+        Raises LinkError if the lane is closed.
+        """
+        job = Job(partial(fn, *args, **kwargs) if args or kwargs else cast(Callable[[], T], fn), self._lock, self._lost)
+        if self.inside:
+            job.do()
+            return job
+        with self._lock:
+            if self._closed:
+                raise LinkError(f"{self.name}: the connection is closed; connect again")
+            self._jobs.put(cast(Job[object], job))
+        return job
+
+    def call(self, fn: Callable[P, T], *args: P.args, **kwargs: P.kwargs) -> T:
+        """Do `fn(*args)` in the lane; block this thread until it is done."""
+        return self.submit(fn, *args, **kwargs).wait()
+
+    async def run(self, fn: Callable[P, T], *args: P.args, **kwargs: P.kwargs) -> T:
+        """Do `fn(*args)` in the lane and await it. Cancelling stops the waiting, not the exchange."""
+        return await self.submit(fn, *args, **kwargs).wait_async()
+
+    def unclaimed(self, *, only_dropped: bool = False) -> BaseException | None:
+        """Return, and forget, the oldest failure that nobody has waited for; None if there is none."""
+        for job in tuple(self._lost):
+            if job.claimed:
+                self._forget(job)
+            elif job.dropped or not only_dropped:
+                self._forget(job)
+                job.claimed = True
+                return job.error
+        return None
+
+    def _forget(self, job: Job[object]) -> None:
+        with contextlib.suppress(ValueError):  # another thread was quicker
+            self._lost.remove(job)
+
+    def close(self) -> None:
+        """Finish what is queued, then end the thread. Closing twice does no harm."""
+        with self._lock:
+            if not self._closed:
+                self._closed = True
+                self._jobs.put(None)
+        if not self.inside:
+            self._thread.join()
+
+    def _serve(self) -> None:
+        while (job := self._jobs.get()) is not None:
+            job.do()
+            del job  # an idle lane keeps nothing alive
