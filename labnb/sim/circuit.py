@@ -19,7 +19,10 @@ _LEAK_S = 1e-12
 _NEWTON_V = 1e-7
 """Newton's last step is below this; it converges quadratically, so the error is then below 1e-12 V."""
 _FIRST_STEP_S = 1e-9
-_LEAST_STEP_S = 1e-12
+_LEAST_STEP_S = 1e-9
+_CROSSING_S = 1e-7
+"""When a supply changes between CV and CC is known to this."""
+_MOST_STEPS = 200_000
 
 
 @final
@@ -143,27 +146,42 @@ class _Island:
             return False
         if self.touched:  # something jumped: find the currents just after it
             self._restart()
-        while self._now < now:
+        for _ in range(_MOST_STEPS):
+            if self._now >= now:
+                return True
             self._one_step(min(self._step_s, now - self._now))
-        return True
+        raise InstrumentError(f"the circuit of {', '.join(self.columns)} changes too fast to be followed to {now} s")
 
     def _restart(self) -> None:
-        for capacitor in self._capacitors:
-            capacitor.settled = False
-        self._accept(self._solve(_FIRST_STEP_S), _FIRST_STEP_S)
+        """Take two backward Euler steps: the first may hold the pulse that charges a capacitor, the second forgets it.
+
+        The trapezoidal rule would carry that pulse on for ever, with alternating sign.
+        """
+        for _ in range(2):
+            for capacitor in self._capacitors:
+                capacitor.settled = False
+            self._accept(self._solve(_FIRST_STEP_S), _FIRST_STEP_S)
         self._step_s = _FIRST_STEP_S
         self.touched = False
 
     def _one_step(self, step_s: float) -> None:
         for part in self.parts:
             part.prepare(self._now + step_s)
+        modes = [part.mode for part in self.parts]
         solution = self._solve(step_s)
-        error = max(capacitor.error(solution, step_s) for capacitor in self._capacitors)
-        self._step_s = step_s * min(2.0, max(0.2, 0.9 / (error + 1e-9) ** (1 / 3)))
-        if error > 1.0 and step_s > _LEAST_STEP_S:
+        jumped = modes != [part.mode for part in self.parts]
+        error = 0.0 if jumped else max(capacitor.error(solution, step_s) for capacitor in self._capacitors)
+        factor = 0.2 if jumped else min(2.0, max(0.2, 0.9 / (error + 1e-9) ** (1 / 3)))
+        self._step_s = max(step_s * factor, _LEAST_STEP_S)
+        if (jumped and step_s > _CROSSING_S) or (error > 1.0 and step_s > _LEAST_STEP_S):
+            for part, mode in zip(self.parts, modes, strict=True):
+                part.mode = mode
             return
         self._accept(solution, step_s)
-        self._now = self._now + step_s if self._now + step_s > self._now else math.nextafter(self._now, math.inf)
+        self._now = max(self._now + step_s, math.nextafter(self._now, math.inf))
+        self.touched = jumped
+        if jumped:
+            self._restart()
 
     def _accept(self, solution: Column, step_s: float) -> None:
         self._solution = solution

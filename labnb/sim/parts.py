@@ -33,6 +33,8 @@ class Part:
         self.nodes = (first, second)
         self.voltage = 0.0
         self.current = 0.0
+        self.mode = ""
+        """Which of its laws holds, for a part that has several."""
         self.first = self.second = self.branch = 0
         """Columns in the island's equations; the solver sets them."""
 

@@ -96,6 +96,29 @@ def test_a_capacitor_does_not_jump_when_the_source_does():
     assert circuit.voltage("out") == pytest.approx(-1 + 2 * math.exp(-1), abs=1e-3)
 
 
+def test_a_limited_supply_charges_a_capacitor_in_a_straight_line_and_then_holds_it():
+    circuit, source, capacitor = Circuit(), supply(5.0, limit_a=0.1), Capacitor("in", farads=1e-3)
+    circuit.add(source, capacitor)
+    for step in range(1, 50):
+        circuit.advance(step * 1e-3)
+        assert circuit.voltage("in") == pytest.approx(0.1 / 1e-3 * step * 1e-3, rel=1e-3)
+    for now in (0.051, 0.06, 10.0):
+        circuit.advance(now)
+        assert (source.mode, circuit.voltage("in")) == ("cv", pytest.approx(5.0))
+        assert capacitor.current == pytest.approx(0.0, abs=1e-6)
+
+
+def test_a_capacitor_across_a_supply_follows_its_jumps_without_ringing():
+    circuit, source, capacitor = Circuit(), supply(1.0, limit_a=math.inf), Capacitor("in", farads=1e-6)
+    circuit.add(source, capacitor, Resistor("in", ohms=100.0))
+    for now, volts in ((0.0, 1.0), (0.1, -2.0), (0.2, 3.0)):
+        with circuit.edit(now, source):
+            source.volts = volts
+        for later in (1e-6, 1e-3, 0.05):
+            circuit.advance(now + later)
+            assert source.supplied == pytest.approx(volts / 100, rel=1e-6)
+
+
 @given(st.floats(0.1, 100.0))
 def test_a_supply_crosses_from_constant_voltage_to_constant_current_where_ohm_says(ohms):
     circuit, source = Circuit(), supply(5.0, limit_a=1.0)

@@ -92,8 +92,9 @@ def test_a_refused_value_changes_nothing(bench, ask):
 
 def test_an_execution_error_lets_the_rest_of_the_message_be_and_a_command_error_ends_it(bench, ask):
     assert ask("psu", "VOLT 99,(@1);VOLT? (@1)") == "+0.00000000E+00"
-    ask("psu", "FOO;:VOLT 1,(@1)")
-    assert bench["psu"].voltage(1) == 0.0
+    for wrong in ("FOO", "VOLT abc,(@1)"):
+        ask("psu", f"{wrong};:VOLT 1,(@1)")
+        assert bench["psu"].voltage(1) == 0.0
 
 
 def test_a_full_error_queue_says_so_in_its_last_place(bench, ask):
@@ -274,6 +275,31 @@ def test_operation_complete_waits_for_the_readings(bench, ask):
     assert ask("dmm", "*ESR?") == "1"
 
 
+def test_readings_are_taken_at_their_own_times_however_late_one_looks(bench, ask):
+    ask("dmm", "CONF:VOLT 10;:VOLT:NPLC 1;:VOLT:ZERO:AUTO OFF;:SAMP:COUN 5;:INIT")
+    bench.wait(0.11)
+    assert ask("dmm", "DATA:POIN?") == "5"
+
+
+def test_the_end_of_one_operation_does_not_shorten_another_wait(bench, ask):
+    ask("psu", "VOLT 0.5,(@1);:OUTP ON,(@1)")
+    ask("dmm", "CONF:VOLT 1000;:VOLT:NPLC 0.5;:VOLT:ZERO:AUTO OFF")
+    before = bench.now
+    ask("dmm", "INIT;:VOLT:RANG:AUTO ONCE;*TST?")
+    assert bench.now - before == pytest.approx(0.02, abs=0.002)
+
+
+def test_what_a_device_clear_has_ended_does_not_end_what_comes_after(bench, ask):
+    ask("dmm", "CONF:VOLT 10;:VOLT:NPLC 10;:VOLT:ZERO:AUTO OFF")
+    bench.port("dmm").send(b"READ?", end=True, timeout_s=1.0)
+    bench.port("dmm").clear()
+    ask("dmm", "VOLT:NPLC 100;:INIT")
+    before = bench.now
+    ask("dmm", "*OPC?")
+    assert bench.now - before == pytest.approx(2.0, abs=0.01)
+    assert ask("dmm", "DATA:POIN?") == "1"
+
+
 def test_a_bus_trigger_starts_what_init_has_armed(ask):
     ask("dmm", "CONF:VOLT 10;:TRIG:SOUR BUS;:INIT")
     ask("dmm", "*TRG")
@@ -303,6 +329,11 @@ def test_the_stage_lags_towards_the_set_point_and_then_says_that_it_is_stable(be
     assert 0.8 < bench.now - start < 1.2
     assert abs(bench["oven"].temperature(bench.now) - 320.0) < 0.02
     assert float(ask("oven", "KRDG? A")) == pytest.approx(320.0, abs=0.05)
+
+
+def test_a_stage_that_is_there_already_is_stable_after_a_moment(ask):
+    ask("oven", "SETP 300;OUTP ON")
+    assert [ask("oven", "STAB?") for _ in range(3)] == ["0", "1", "1"]
 
 
 def test_without_its_heater_the_stage_drifts_to_ambient(bench, ask):

@@ -157,6 +157,8 @@ def test_a_socket_needs_its_termination_characters(streamed):
         instrument.read()
     instrument.write("\n")
     assert instrument.read_bytes(5) == b"LABNB"
+    with pytest.raises(VisaIOError):
+        instrument.read()  # no END tells that this was all
 
 
 def test_a_read_takes_no_more_than_was_asked_and_the_rest_later(manager):
@@ -299,6 +301,7 @@ def test_a_name_that_is_registered_anew_opens_the_new_bench_although_pyvisa_keep
     register("renewed", bench)
     manager = pyvisa.ResourceManager("renewed@labnb")
     try:
+        assert len(manager.list_resources()) == 3
         new = Bench(clock="skip")
         Thermostat(new, "only", "GPIB0::1::INSTR")
         register("renewed", new)
