@@ -133,8 +133,8 @@ def progress_html(shot: Snapshot, pace: Pace) -> str:
     )
     points = _number(f"{_grouped(shot.points)} / {_grouped(shot.total)}", 2 * width + 3)
     times = _number(clock_text(shot.elapsed_s), 6)
-    rest = "" if shot.state.ended else _number(f"left {left}", 11, "labnb-soft")
-    return f"{bar}{points}{_number(f'{int(done * 100)} %', 5)}{times}{rest}{_number(rate, 9, 'labnb-soft')}"
+    rest = "" if shot.state.ended else _number(f"left {left}", 10, "labnb-soft")
+    return f"{bar}{points}{_number(f'{int(done * 100)} %', 5)}{times}{rest}{_number(rate, 8, 'labnb-soft')}"
 
 
 def _grouped(number: int) -> str:

@@ -72,18 +72,18 @@ STYLE = """<style>
 .labnb-panel .labnb-bar { align-items: center; gap: 14px; flex-wrap: nowrap; overflow: hidden; min-height: 30px; }
 .labnb-panel .labnb-bar > * { flex: 0 0 auto; }
 .labnb-panel .labnb-bar > .labnb-points { flex: 1 1 0; min-width: 0; }
-.labnb-panel .labnb-bar > .labnb-points .widget-html-content { display: flex; gap: 14px; align-items: center; }
+.labnb-panel .labnb-bar > .labnb-points .widget-html-content { display: flex; gap: 9px; align-items: center; }
 .labnb-panel .labnb-name { font-weight: 600; margin-right: 10px; }
 .labnb-panel .labnb-mark { display: inline-block; width: 1.5em; text-align: center; }
-.labnb-panel .labnb-word { display: inline-block; min-width: 5.6em; }
+.labnb-panel .labnb-word { display: inline-block; min-width: 5em; }
 .labnb-panel .labnb-running, .labnb-panel .labnb-done { color: var(--labnb-good); }
 .labnb-panel .labnb-paused, .labnb-panel .labnb-stopping, .labnb-panel .labnb-stopped,
 .labnb-panel .labnb-closing { color: var(--labnb-hold); }
 .labnb-panel .labnb-failed, .labnb-panel .labnb-cancelled, .labnb-panel .labnb-interrupted { color: var(--labnb-bad); }
-.labnb-panel .labnb-progress { flex: 1 1 60px; min-width: 40px; max-width: 220px; height: 6px; border-radius: 3px;
+.labnb-panel .labnb-progress { flex: 1 1 60px; min-width: 24px; max-width: 220px; height: 6px; border-radius: 3px;
   background: var(--labnb-line); overflow: hidden; }
 .labnb-panel .labnb-progress > i { display: block; height: 100%; background: var(--jp-brand-color1, #1976d2); }
-.labnb-panel .labnb-number { text-align: right; display: inline-block; }
+.labnb-panel .labnb-number { text-align: right; display: inline-block; flex: 0 0 auto; }
 .labnb-panel .labnb-soft { color: var(--labnb-soft); }
 .labnb-panel .labnb-values .widget-html-content { display: flex; gap: 18px; }
 .labnb-panel .labnb-values b { font-weight: 600; }
