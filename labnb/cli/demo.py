@@ -51,6 +51,7 @@ async def _execute(folder: Path, before: set[Path]) -> "NotebookNode":
 
     notebook = cast("NotebookNode", nbformat.read(examples() / FIRST, as_version=4))
     client = NotebookClient(notebook, timeout=_CELL_TIMEOUT_S, resources={"metadata": {"path": str(folder)}})
+    client.extra_arguments = ["--IPKernelApp.log_level=40"]
     watching = asyncio.create_task(_watch(folder, before))
     try:
         await client.async_execute()
@@ -66,43 +67,36 @@ async def _watch(folder: Path, before: set[Path]) -> None:
     """Show how far the measurement is, as a plain reader of its store sees it."""
     begun = time.monotonic()
     live = sys.stdout.isatty()
-    shown = -1
+    shown = -1.0
     try:
         while True:
             await asyncio.sleep(0.25)
             new = [path for path in _runs(folder) if path not in before]
-            if not new:
+            done, total = await asyncio.to_thread(_progress, new[-1]) if new else (0, 0)
+            if not total or done / total < shown + (0.0 if live else 0.1):
                 continue
-            run = await asyncio.to_thread(open_run, new[-1])
-            total = _total(run)
-            if run.points == shown or not total:
-                continue
-            shown = run.points
-            filled = round(30 * shown / total)
-            bar = "█" * filled + "░" * (30 - filled)
-            text = f"  {bar} {shown:4d} / {total} points  {clock_text(time.monotonic() - begun)}"
+            shown = done / total
+            bar = "█" * round(30 * shown) + "░" * (30 - round(30 * shown))
+            text = f"  {bar} {done:4d} / {total} points  {clock_text(time.monotonic() - begun)}"
             print(f"\r{text}" if live else text, end="" if live else "\n", flush=True)
     finally:
         if live and shown >= 0:
             print()
 
 
-def _total(run: StoredRun) -> int:
-    sizes = run.data.sizes
-    total = 1
-    for size in sizes.values():
-        total *= size
-    return total if sizes else 0
+def _progress(run: Path) -> tuple[int, int]:
+    """Return how many points of the diode's curves are measured, and how many there will be; 0 before the first."""
+    data = open_run(run).data
+    return (int(data["current"].notnull().sum()), data["current"].size) if "current" in data else (0, 0)
 
 
 def _report(run: StoredRun, notebook: Path) -> None:
-    print(f"\nRun {run.run_id}: {run.state}, {run.points} points.")
+    done, total = _progress(run.path)
+    print(f"\nRun {run.run_id}: {run.state}, {done} of {total} points.")
     print(f"Data:     {run.path / 'data.zarr'}")
     print(f"Notebook: {notebook}   (executed, with its figures)\n")
     print(_table(run.data))
-    print(
-        f"\nOpen the data anywhere:   python -c 'import xarray; print(xarray.open_zarr(\"{run.path / 'data.zarr'}\"))'"
-    )
+    print(f'\nOpen the data anywhere:   python -c \'import xarray; print(xarray.open_zarr("{run.path / "data.zarr"}"))\'')
     print("Open the notebook live:   labnb lab")
 
 

@@ -35,7 +35,7 @@ class MeasureMagics(Magics):
         except CellError:
             raise
         except Exception as error:  # noqa: BLE001  raised again at once, from the user's line on
-            raise _own(error, filename) from None
+            raise _shown_from(error, filename, self.shell) from None
         return _measure(self.shell, request, prepared, filename)
 
 
@@ -79,22 +79,28 @@ async def _measure(shell: InteractiveShell, request: Request, prepared: Prepared
                 task.uncancel()
             raise MeasureInterrupted(f"{run.kept} ({run.path})") from None
         except Exception as error:  # noqa: BLE001  raised again at once, from the user's line on
-            raise _own(error, filename) from error.__cause__
+            raise _shown_from(error, filename, shell) from error.__cause__
 
 
 def _register(shell: InteractiveShell, line: str, cell: str) -> tuple[str, str]:
     """Make the cell's text known to tracebacks; return its file name there and the body as plain Python."""
     source = shell.transform_cell(cell)
-    text = f"%%measure {line}\n{source}"
-    return shell.compile.cache(text, shell.execution_count, raw_code=text), source
+    text = f"# %%measure {line}\n{source}"  # a comment: what shows tracebacks parses it
+    return shell.compile.cache(text, shell.execution_count - 1, raw_code=text), source
 
 
-def _own(error: Exception, filename: str) -> Exception:
-    """Return `error` with a traceback that begins at the user's own line, if it passed one."""
+def _shown_from(error: Exception, filename: str, shell: InteractiveShell) -> Exception:
+    """Return `error`, shown by IPython from the user's own line on, without the frames that lead there."""
     trace: TracebackType | None = error.__traceback__
     while trace is not None and trace.tb_frame.f_code.co_filename != filename:
         trace = trace.tb_next
-    return error if trace is None else error.with_traceback(trace)
+
+    def render() -> list[str]:
+        return shell.InteractiveTB.structured_traceback(type(error), error, trace, tb_offset=0)
+
+    if trace is not None:
+        error._render_traceback_ = render  # pyright: ignore[reportAttributeAccessIssue]  IPython's protocol
+    return error
 
 
 def _await_measure(lines: list[str]) -> list[str]:

@@ -9,11 +9,15 @@ from typing import Protocol, cast
 from IPython.core.getipython import get_ipython
 from IPython.display import display
 
-from labnb.live import Choice, Kind, LiveView, choose
+from labnb.core import State
+from labnb.live import Choice, Kind, LiveView, Snapshot, choose
 from labnb.notebook.figures import make_figure
 from labnb.notebook.panel import RunPanel
 from labnb.notebook.picture import frozen_picture, summary_line
 from labnb.session import Run
+
+_PATIENCE_S = 0.05
+_HASTY = (State.STOPPED, State.CANCELLED)
 
 ErrorInfo = tuple[type[BaseException], BaseException, TracebackType | None]
 
@@ -41,6 +45,8 @@ class Output:
         self._choice = Choice(Kind.NONE)
         self._panel: RunPanel | None = None
         self._handle: _Handle | None = None
+        self._warming: asyncio.Future[None] | None = None
+        self._freezing: asyncio.Task[None] | None = None
 
     @property
     def sink(self) -> LiveView:
@@ -61,6 +67,7 @@ class Output:
         run = self._run
         self._panel = RunPanel(run.snapshot, None, on_pause=run.pause, on_resume=run.resume, on_stop=run.stop)
         self._handle = cast("_Handle", display(self._panel.widget, display_id=True))
+        self._warming = asyncio.get_running_loop().run_in_executor(None, _warm_up)
         return self._panel
 
     def _declared(self) -> bool:
@@ -71,23 +78,41 @@ class Output:
     async def end(self) -> None:
         """Replace the panel by what a notebook keeps without a kernel: a picture, and one line of text.
 
-        Not text/html: converters would prefer it to the picture.
+        A person who pressed Stop does not wait for the picture: it follows when it is drawn.
         """
-        await asyncio.to_thread(self._live.drain_all)
+        if self._panel is not None:
+            self._live.drain()
+            self._panel.update()
+        self._freezing = asyncio.create_task(self._freeze())
+        await asyncio.wait({self._freezing}, timeout=_PATIENCE_S if self._run.state in _HASTY else None)
+        error = self._run.error
+        if error is not None and self._show_error is not None:
+            self._show_error((type(error), error, error.__traceback__))
+
+    async def _freeze(self) -> None:
+        """Not text/html: converters would prefer it to the picture."""
         snapshot = self._run.snapshot()
         kept: dict[str, str] = {"text/plain": summary_line(snapshot)}
-        if self._live.groups:
-            picture = await asyncio.to_thread(frozen_picture, self._live, self._choice, snapshot)
+        try:
+            picture = await asyncio.to_thread(self._draw, snapshot)
             kept["image/png"] = base64.b64encode(picture).decode("ascii")
+        except Exception as error:  # noqa: BLE001  the data are safe; the person sees why there is no picture
+            kept["text/plain"] += f"\n(no picture: {type(error).__name__}: {error})"
         if self._handle is None:
             display(kept, raw=True)
         else:
             self._handle.update(kept, raw=True)
         if self._panel is not None:
             self._panel.close()
-        error = self._run.error
-        if error is not None and self._show_error is not None:
-            self._show_error((type(error), error, error.__traceback__))
+
+    def _draw(self, snapshot: Snapshot) -> bytes:
+        self._live.drain_all()
+        return frozen_picture(self._live, self._choice, snapshot)
+
+
+def _warm_up() -> None:
+    """Load what draws the picture while the measurement goes on, so that its end need not wait for it."""
+    frozen_picture(LiveView(), Choice(Kind.NONE), Snapshot("", "", State.DONE, 0, 0, 0.0))
 
 
 def session_output(run: Run) -> Output | None:

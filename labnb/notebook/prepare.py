@@ -49,9 +49,16 @@ def prepare(request: Request, source: str, filename: str, names: Namespace) -> P
     if timed:
         axes[0] = _time_axis(request)
     instruments = tuple(dict.fromkeys(find_instruments(cell.names, names)))
-    body = _bind(cell, functions[BODY], names, axes, request.every_s)
+    function = _as_the_cell(functions[BODY])
+    body = _bind(cell, function, names, axes, request.every_s)
     job = Job(request.name, cell.outline, body, cell.awaiting, axes, instruments, _metadata(request, source))
-    return Prepared(job, functions[BODY].__code__)
+    return Prepared(job, function.__code__)
+
+
+def _as_the_cell(function: types.FunctionType) -> types.FunctionType:
+    """Return `function` as tracebacks shall show it: the cell, not something inside of it."""
+    function.__code__ = function.__code__.replace(co_name="<module>", co_qualname="<module>")
+    return function
 
 
 def _check_plot(request: Request, cell: Cell) -> None:

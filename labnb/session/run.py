@@ -37,7 +37,7 @@ from labnb.session.steps import Steps
 if TYPE_CHECKING:
     import xarray as xr
 
-_STOP_GRACE_S = 0.1  # how long a stop waits for the present point before it cuts the body's await short
+_STOP_GRACE_S = 0.05  # how long a stop waits for the present point before it cuts the body's await short
 
 
 class Run:

@@ -280,8 +280,8 @@ class Steps:
         return f"at {group.setpoint_text(place)} (point {place + 1}{size})"
 
     def setpoint_text(self) -> str:
-        """Return e.g. `temperature 300 K   voltage 0.31 V`, the present setpoints as the panel shows them."""
-        return self.where().removeprefix("at ").rpartition(" (")[0]
+        """Return e.g. `temperature 300 K · voltage 0.31 V`, the present setpoints as the panel shows them."""
+        return self.where().removeprefix("at ").rpartition(" (")[0].replace("=", " ").replace(", ", " · ")
 
     def _at(self, key: int | None) -> str:
         if key is None:
