@@ -99,7 +99,11 @@ class ChunkFiles:
     def write(self, place: int, data: bytes | memoryview) -> Path:
         """Write one item; return its file, which the caller syncs before the journal. Raises OSError."""
         chunks, items = self.tiling.locate(np.array([place], np.int64))
-        path = self.ready(int(chunks[0]))
+        chunk = int(chunks[0])
+        if self.tiling.items == 1 and chunk not in self.made:
+            self.put_whole(chunk, data)
+            return self.made[chunk]
+        path = self.ready(chunk)
         self._write_at(path, [(int(items[0]) * self.item_bytes, data)])
         return path
 
@@ -132,13 +136,13 @@ class ChunkFiles:
             self.made[chunk] = path
         return path
 
-    def put_whole(self, chunk: int, data: bytes) -> None:
-        """Make a chunk that begins with `data` and is never written again (coordinates). Raises OSError."""
+    def put_whole(self, chunk: int, data: bytes | memoryview) -> None:
+        """Make a chunk that begins with `data`. Raises OSError."""
         path = self.path(chunk)
         self._make(path, data)
         self.made[chunk] = path
 
-    def _make(self, path: Path, data: bytes = b"") -> None:
+    def _make(self, path: Path, data: bytes | memoryview = b"") -> None:
         self.folder.mkdir(exist_ok=True)
         descriptor = os.open(self._spare, os.O_RDWR | os.O_CREAT | os.O_TRUNC | os.O_CLOEXEC, 0o666)
         try:

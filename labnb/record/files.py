@@ -33,7 +33,7 @@ def write_json(path: Path, document: Json) -> None:
     write_whole(path, text.encode(), spare=path.with_name(f".{path.name}.partial"), durable=True)
 
 
-def write_all(descriptor: int, data: bytes) -> None:
+def write_all(descriptor: int, data: bytes | memoryview) -> None:
     """Write every byte at the descriptor's position. Raises OSError (disk full) if that is not possible."""
     rest = memoryview(data)
     while rest:

@@ -1,5 +1,7 @@
 """What every `Sink` promises, as a suite to subclass, and a sink that keeps points in a list."""
 
+from collections.abc import Iterator
+
 import pytest
 
 from labnb.core import ABSENT, Axis, Group, Point, SchemaError, Sink, State, Variable
@@ -26,7 +28,9 @@ class ListSink:
         """Keep a point. Raises SchemaError if its group was not declared or has another number of variables."""
         widths = {group.key: len(group.variables) for group in self.groups}
         if widths.get(point.group) != len(point.values):
-            raise SchemaError(f"expected {widths.get(point.group)} values in group {point.group}, got {len(point.values)}")
+            raise SchemaError(
+                f"expected {widths.get(point.group)} values in group {point.group}, got {len(point.values)}"
+            )
         self.points.append(point)
 
     def close(self, state: State) -> None:
@@ -41,11 +45,11 @@ class SinkContract:
     """
 
     @pytest.fixture
-    def sink(self, request: pytest.FixtureRequest) -> Sink:
-        """Return a new sink, closed at the end."""
-        sink: Sink = self.make_sink(request)
-        request.addfinalizer(lambda: sink.close(State.CANCELLED))
-        return sink
+    def sink(self, request: pytest.FixtureRequest) -> Iterator[Sink]:
+        """Give a new sink, closed at the end."""
+        sink = self.make_sink(request)
+        yield sink
+        sink.close(State.CANCELLED)
 
     def make_sink(self, request: pytest.FixtureRequest) -> Sink:
         """Return a new sink; fixtures are had by `request.getfixturevalue`."""

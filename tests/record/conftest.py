@@ -37,7 +37,9 @@ def mounted(tmp_path: Path) -> Iterator[Callable[[str], Path]]:
         place.mkdir()
         if os.geteuid() != 0:
             pytest.skip("mounting a small disk needs root")
-        done = subprocess.run(["mount", "-t", "tmpfs", "-o", options, "none", place], capture_output=True, text=True, check=False)
+        done = subprocess.run(
+            ["mount", "-t", "tmpfs", "-o", options, "none", place], capture_output=True, text=True, check=False
+        )
         if done.returncode:
             pytest.skip(f"this machine cannot mount a tmpfs: {done.stderr.strip()}")
         places.append(place)

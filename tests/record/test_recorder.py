@@ -120,7 +120,9 @@ def test_times_get_another_name_if_an_axis_or_variable_is_called_t(record):
 
 def test_an_open_axis_grows_with_its_coordinate_across_chunks(record):
     recorder = record()
-    recorder.declare(Group(0, (OpenAxis("time", 0.5, "s"), V), (Variable("x"), Variable("trace", "", "<f4", (Span("k", 2),)))))
+    recorder.declare(
+        Group(0, (OpenAxis("time", 0.5, "s"), V), (Variable("x"), Variable("trace", "", "<f4", (Span("k", 2),))))
+    )
     recorder.declare(Group(1, (OpenAxis("time", 0.5, "s"),), (Variable("outer"),)))
     for place in (0, 1, 2, 3, 16384 * 3 + 1):
         recorder.put(Point(0, place, (float(place), np.full(2, place, "f4")), NS + place))
@@ -157,24 +159,38 @@ def test_numbers_of_every_kind_come_back(record, variable, values, expected):
 
 def test_ints_and_bools_keep_their_dtype_on_disk(record):
     recorder = record()
-    group = Group(0, (V,), (Variable("n", dtype="<i4"), Variable("ok", dtype="|b1"), Variable("image", "", "|u1", (Span("p", 2),))))
+    group = Group(
+        0,
+        (V,),
+        (Variable("n", dtype="<i4"), Variable("ok", dtype="|b1"), Variable("image", "", "|u1", (Span("p", 2),))),
+    )
     recorder.declare(group)
     recorder.put(Point(0, 0, (np.int32(7), True, np.array([0, 255], "u1")), NS))
     recorder.flush()
     raw = xr.open_zarr(recorder.data_path, mask_and_scale=False)
     assert (raw.n.dtype, raw.ok.dtype) == (np.dtype("i4"), np.dtype("i1"))
     assert raw.n.attrs["_FillValue"] == -(2**31)
-    assert (raw.ok.attrs["flag_values"], raw.ok.attrs["flag_meanings"], raw.ok.attrs["_FillValue"]) == ([0, 1], "false true", -1)
+    assert (raw.ok.attrs["flag_values"], raw.ok.attrs["flag_meanings"], raw.ok.attrs["_FillValue"]) == (
+        [0, 1],
+        "false true",
+        -1,
+    )
     image = xr.open_zarr(recorder.data_path).image
     assert image.dtype == np.uint8
     assert image.values[0].tolist() == [0, 255]
 
 
-@pytest.mark.parametrize("dtype", ["<f8", "<f4", "<f2", "<i8", "<i4", "<i2", "|i1", "<u8", "<u4", "<u2", "|u1", "<c16", "<c8", "|b1"])
+@pytest.mark.parametrize(
+    "dtype", ["<f8", "<f4", "<f2", "<i8", "<i4", "<i2", "|i1", "<u8", "<u4", "<u2", "|u1", "<c16", "<c8", "|b1"]
+)
 def test_arrays_of_every_dtype_come_back_bit_for_bit(record, dtype):
     recorder = record()
     values = np.array([[1, 0, 1], [0, 1, 1]]).astype(dtype)
-    put_all(recorder, only(Variable("x", "", dtype, (Span("row", 2), Axis("f", (1.0, 2.0, 3.0), "Hz")))), [values, values[::1]])
+    put_all(
+        recorder,
+        only(Variable("x", "", dtype, (Span("row", 2), Axis("f", (1.0, 2.0, 3.0), "Hz")))),
+        [values, values[::1]],
+    )
     recorder.close(State.DONE)
     data = load(recorder.path)
     assert data.x.dims == ("voltage", "row", "f")
@@ -185,11 +201,26 @@ def test_arrays_of_every_dtype_come_back_bit_for_bit(record, dtype):
 def test_foreign_byte_order_and_strides_are_stored_in_order(record):
     recorder = record()
     big = np.arange(6, dtype=">f8").reshape(3, 2).T
-    put_all(recorder, only(Variable("x", "", "<f8", (Span("row", 2), Span("col", 3)))), [big, np.arange(6, dtype="i4").reshape(2, 3)])
+    put_all(
+        recorder,
+        only(Variable("x", "", "<f8", (Span("row", 2), Span("col", 3)))),
+        [big, np.arange(6, dtype="i4").reshape(2, 3)],
+    )
     recorder.flush()
     data = xr.open_zarr(recorder.data_path)
     np.testing.assert_array_equal(data.x.values[0], big)
     np.testing.assert_array_equal(data.x.values[1], np.arange(6.0).reshape(2, 3))
+
+
+def test_arrays_larger_than_a_chunk_have_a_file_each(record):
+    recorder = record()
+    size = (9 << 20) // 8
+    put_all(recorder, only(Variable("x", "", "<f8", (Span("k", size),))), [np.full(size, 1.0), np.full(size, 2.0)])
+    recorder.close(State.DONE)
+    x = xr.open_zarr(recorder.data_path, chunks=None).x
+    assert (x[0, [0, -1]].values.tolist(), x[1, [0, -1]].values.tolist()) == ([1.0, 1.0], [2.0, 2.0])
+    assert np.isnan(x[2, [0, -1]].values).all()
+    assert sorted(p.name for p in (recorder.data_path / "x").iterdir()) == ["c.0.0", "c.1.0", "zarr.json"]
 
 
 @pytest.mark.parametrize("values", [(True, False), (1, 2), (1, 2.5), ("left", "rechts ä"), (2**70, 1)])
@@ -431,7 +462,11 @@ def test_two_runs_of_one_second_have_folders_of_their_own(record):
 
 def test_a_plain_reader_gets_no_warning_with_any_kind_of_variable(record):
     recorder = record()
-    group = Group(0, (Axis("side", ("l", "r")), Axis("wait", (1, 2), "seconds")), tuple(Variable(f"x{k}", "days", d) for k, d in enumerate(("<f8", "<i8", "|b1", "<c16"))))
+    group = Group(
+        0,
+        (Axis("side", ("l", "r")), Axis("wait", (1, 2), "seconds")),
+        tuple(Variable(f"x{k}", "days", d) for k, d in enumerate(("<f8", "<i8", "|b1", "<c16"))),
+    )
     recorder.declare(group)
     recorder.put(Point(0, 0, (1.0, np.int64(5), True, 1j), NS))
     recorder.flush()

@@ -1,0 +1,164 @@
+"""A full disk is an error that people see and that passes; a read-only one leaves nothing behind."""
+
+import contextlib
+import os
+import subprocess
+import warnings
+
+import numpy as np
+import pytest
+
+from labnb.core import Axis, Group, OpenAxis, Point, RecordError, Span, State, Variable
+from labnb.record import Recorder, load, open_run, recover
+
+N = OpenAxis("n", 1.0)
+SCALAR = Group(0, (N,), (Variable("x"),))
+
+
+def fill(disk):
+    """Leave not a byte of the disk free; return the file that takes it up."""
+    path = disk / "ballast"
+    descriptor = os.open(path, os.O_WRONLY | os.O_CREAT)
+    with contextlib.suppress(OSError):
+        while True:
+            os.write(descriptor, bytes(4096))
+    os.close(descriptor)
+    assert os.statvfs(disk).f_bavail == 0
+    return path
+
+
+def put_until_full(recorder, place=0, row=None):
+    while True:
+        try:
+            recorder.put(Point(0, place, row or (place * 0.5,), place))
+        except RecordError as error:
+            return place, str(error)
+        place += 1
+
+
+def test_a_full_disk_refuses_a_point_whole_and_recording_goes_on_when_there_is_space(record, mounted):
+    disk = mounted("size=2m")
+    recorder = record(disk)
+    recorder.declare(SCALAR)
+    recorder.put(Point(0, 0, (0.0,), 0))
+    recorder.flush()
+    ballast = fill(disk)
+    count, text = put_until_full(recorder, 1)
+    assert "No space left on the device" in text or "no space left" in text.lower()
+    assert f"the {count} points before it are kept" in text
+    size = (recorder.path / "journal").stat().st_size
+    for _ in range(3):
+        assert put_until_full(recorder, count)[0] == count
+    assert (recorder.path / "journal").stat().st_size == size
+    ballast.unlink()
+    for place in range(count, count + 500):
+        recorder.put(Point(0, place, (place * 0.5,), place))
+    recorder.close(State.DONE)
+    np.testing.assert_array_equal(load(recorder.path).x.values, np.arange(count + 500) * 0.5)
+
+
+def test_a_torn_record_is_taken_back_before_the_next_one(record, mounted):
+    disk = mounted("size=12m")
+    recorder = record(disk)
+    recorder.declare(Group(0, (N,), tuple(Variable(f"x{k}") for k in range(60))))
+    fill(disk)
+    row = tuple(float(k) for k in range(60))
+    place, text = put_until_full(recorder, row=row)
+    assert "no space left on the device" in text
+    whole = (recorder.path / "journal").stat().st_size
+    (disk / "ballast").unlink()
+    recorder.put(Point(0, place, row, place))
+    assert (recorder.path / "journal").stat().st_size == whole + 8 + 20 + 480
+    recorder.close(State.DONE)
+    np.testing.assert_array_equal(load(recorder.path).x59.values, np.full(place + 1, 59.0))
+
+
+def test_trouble_in_the_background_reaches_the_next_put_and_ends_when_there_is_space(record, mounted):
+    disk = mounted("size=2m")
+    recorder = record(disk, period_s=0.002)
+    ballast = fill(disk)
+    os.truncate(ballast, ballast.stat().st_size - 64 * 1024)  # enough for the journal, not for a chunk
+    recorder.declare(SCALAR)
+    for place in range(100):
+        recorder.put(Point(0, place, (place * 0.5,), place))
+    while recorder._trouble is None:
+        pass
+    with pytest.raises(RecordError, match=r"data not written to .*data\.zarr.*kept in the journal"):
+        recorder.put(Point(0, 100, (50.0,), 100))
+    assert recorder.points == 100
+    with pytest.raises(RecordError, match="data not written to"):
+        recorder.flush()
+    ballast.unlink()
+    recorder.flush()
+    recorder.put(Point(0, 100, (50.0,), 100))
+    recorder.close(State.DONE)
+    np.testing.assert_array_equal(load(recorder.path).x.values, np.arange(101) * 0.5)
+
+
+def test_an_array_that_finds_no_space_is_absent_and_the_next_one_may_succeed(record, mounted):
+    disk = mounted("size=4m")
+    recorder = record(disk)
+    recorder.declare(Group(0, (Axis("v", (0.0, 1.0)),), (Variable("trace", "", "<f8", (Span("k", 100_000),)),)))
+    ballast = fill(disk)
+    with pytest.raises(RecordError, match=r"an array of point 0 \(v=0\) not written: No space"):
+        recorder.put(Point(0, 0, (np.ones(100_000),), 1))
+    ballast.unlink()
+    recorder.put(Point(0, 1, (np.ones(100_000),), 2))
+    recorder.close(State.DONE)
+    data = load(recorder.path)
+    assert np.isnan(data.trace.values[0]).all()
+    assert (data.trace.values[1] == 1.0).all()
+
+
+def test_a_run_that_cannot_be_sealed_keeps_its_journal_and_is_completed_later(record, mounted):
+    disk = mounted("size=2m")
+    recorder = record(disk)
+    recorder.declare(SCALAR)
+    for place in range(100):
+        recorder.put(Point(0, place, (place * 0.5,), place))
+    ballast = fill(disk)
+    with pytest.raises(RecordError, match=r"all 100 points are kept|100 points so far are kept"):
+        recorder.close(State.DONE)
+    assert (recorder.path / "journal").exists()
+    with pytest.raises(RecordError, match=r"cannot be completed: No space.*journal is kept"):
+        recover(recorder.path)
+    ballast.unlink()
+    assert recover(recorder.path).points == 100
+    np.testing.assert_array_equal(load(recorder.path).x.values, np.arange(100) * 0.5)
+
+
+def test_a_disk_that_is_full_from_the_start_leaves_nothing_behind(mounted):
+    disk = mounted("size=1m")
+    ballast = fill(disk)
+    with pytest.raises(RecordError, match="No space left"):
+        Recorder.create(disk, "iv", {})
+    assert list(disk.iterdir()) == [ballast]
+
+
+def test_a_read_only_folder_is_refused(mounted):
+    disk = mounted("size=1m")
+    subprocess.run(["mount", "-o", "remount,ro", disk], check=True)
+    with pytest.raises(RecordError, match=r"Read-only file system.*can be written"):
+        Recorder.create(disk, "iv", {})
+    with pytest.raises(RecordError, match="Read-only file system"):
+        Recorder.create(disk / "data", "iv", {})
+
+
+def test_runs_in_a_read_only_folder_open_and_a_broken_one_says_that_points_may_be_missing(record, mounted, tmp_path):
+    disk = mounted("size=4m")
+    done, broken = record(disk), record(tmp_path)
+    for recorder in (done, broken):
+        recorder.declare(SCALAR)
+        recorder.put(Point(0, 0, (1.0,), 1))
+        recorder.flush()
+        recorder.put(Point(0, 1, (2.0,), 1))
+    done.close(State.DONE)
+    subprocess.run(["cp", "-r", broken.path, disk / "copy"], check=True)
+    subprocess.run(["mount", "-o", "remount,ro", disk], check=True)
+    with warnings.catch_warnings():
+        warnings.simplefilter("error")
+        assert load(done.path).x.values.tolist() == [1.0, 2.0]
+    with pytest.warns(UserWarning, match="its last points may be missing"):
+        assert load(disk / "copy").x.values.tolist() == [1.0]
+    with pytest.warns(UserWarning, match="its last points may be missing"):
+        assert open_run(disk / "copy").state is State.INTERRUPTED

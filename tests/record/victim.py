@@ -1,0 +1,71 @@
+"""Put points at full speed until killed; report what was acknowledged through a shared file.
+
+Forks one process per line of its input (`kind folder board`), so that the imports are paid once.
+Board: u64 acknowledged count of group 1, u64 of group 0, then the run's path once it can be written to.
+"""
+
+import mmap
+import os
+import sys
+from pathlib import Path
+
+import numpy as np
+
+from labnb.core import Axis, Group, OpenAxis, Point, Span, Variable
+from labnb.record import Recorder
+
+ROWS, COLUMNS = 400, 2500
+OUTER = Axis("a", tuple(range(ROWS)), "K")
+INNER = Axis("b", tuple(range(COLUMNS)), "V")
+CLOCK = OpenAxis("n", 1.0)
+TRACE = (Span("k", 5000),)
+GROUPS = {
+    "logger": [Group(1, (CLOCK,), (Variable("x"), Variable("y"), Variable("n_seen", dtype="<i8")))],
+    "grid": [Group(1, (OUTER, INNER), (Variable("x"),))],
+    "levels": [Group(0, (OUTER,), (Variable("stage"),)), Group(1, (OUTER, INNER), (Variable("x"),))],
+    "traces": [Group(1, (CLOCK,), (Variable("x"), Variable("trace", "", "<f8", TRACE)))],
+}
+
+
+def values_of(kind: str, place: int) -> tuple[object, ...]:
+    """Return what is measured at a place."""
+    if kind == "logger":
+        return (place * 0.5, -1.0 * place, place)
+    return (place * 0.5, np.full(5000, float(place))) if kind == "traces" else (place * 0.5,)
+
+
+def measure(kind: str, folder: Path, board: mmap.mmap) -> None:
+    """Put points for ever."""
+    recorder = Recorder.create(folder, kind, {}, period_s=0.02)
+    path = os.fsencode(recorder.path)
+    board[16 : 16 + len(path)] = path
+    groups = {group.key: group for group in GROUPS[kind]}
+    recorder.declare(groups[1]) if kind != "levels" else None
+    for place in range(ROWS * COLUMNS):
+        if kind == "levels" and place % COLUMNS == 0:
+            row = place // COLUMNS
+            if row == 0:
+                recorder.declare(groups[0])
+            recorder.put(Point(0, row, (row + 0.25,), row + 1))
+            board[8:16] = (row + 1).to_bytes(8, "little")
+            if row == 0:
+                recorder.declare(groups[1])
+        recorder.put(Point(1, place, values_of(kind, place), place + 1))
+        board[0:8] = (place + 1).to_bytes(8, "little")
+
+
+def main() -> None:
+    """Fork a measuring process for every line."""
+    for line in sys.stdin:
+        kind, folder, board = line.rstrip("\n").split("\t")
+        pid = os.fork()
+        if pid == 0:
+            with open(board, "r+b") as file:
+                measure(kind, Path(folder), mmap.mmap(file.fileno(), 4096))
+            os._exit(0)
+        print(pid, flush=True)
+        print(os.waitpid(pid, 0)[1], flush=True)
+
+
+if __name__ == "__main__":
+    main()
