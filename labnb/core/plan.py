@@ -12,7 +12,7 @@ import re
 from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from itertools import product
-from typing import Protocol, cast, runtime_checkable
+from typing import cast
 
 from labnb.core.errors import PlanError
 
@@ -40,30 +40,47 @@ def check_unit(unit: object, what: str) -> str:
     raise PlanError(f'{what}: unit must be a text such as "V" (or "" for none), got {unit!r} ({type(unit).__name__})')
 
 
-@runtime_checkable
-class _Listable(Protocol):
-    def tolist(self) -> object: ...
+def _listed(value: object) -> object:
+    """Return numpy's and xarray's values as Python's own, others as they are."""
+    tolist: object = getattr(value, "tolist", None)
+    return tolist() if callable(tolist) else value
 
 
 def _plain(values: object, what: str) -> tuple[Value, ...]:
     """Return `values` (any iterable, numpy arrays too) as a tuple of plain Python values of one kind."""
-    listed = values.tolist() if isinstance(values, _Listable) else values
+    listed = _listed(values)
     if isinstance(listed, str | bytes) or not isinstance(listed, Iterable):
         raise PlanError(f"{what}: expected values to sweep (a list, an array, a range), got {values!r}")
-    plain = tuple(v.tolist() if isinstance(v, _Listable) else v for v in cast(Iterable[object], listed))
+    plain = tuple(cast(Iterable[object], listed))
+    kinds = set(map(type, plain))
+    if not kinds <= _KINDS:
+        plain = tuple(_listed(value) for value in plain)
+        kinds = set(map(type, plain))
     if not plain:
         raise PlanError(f"{what} is empty: there is nothing to measure; give it at least one value")
+    if not kinds <= _KINDS:
+        _refuse(plain, what)
+    if float in kinds and not all(map(math.isfinite, cast(tuple[float, ...], plain))):
+        _refuse(plain, what)
+    if len(kinds - {int}) > 1 or (int in kinds and kinds - {int, float}):
+        names = sorted({"number" if kind in (int, float) else kind.__name__ for kind in kinds})
+        raise PlanError(f"{what} mixes {' and '.join(names)} values; use one kind")
+    return cast(tuple[Value, ...], plain)
+
+
+_KINDS: frozenset[type] = frozenset({bool, int, float, str})
+
+
+def _refuse(plain: tuple[object, ...], what: str) -> None:
+    """Raise PlanError for the first value that is no finite number and no text."""
     for position, value in enumerate(plain):
-        if not isinstance(value, Value):
+        if type(value) not in _KINDS:
             raise PlanError(
-                f"{what}: value {position} is {value!r} ({type(value).__name__}); expected numbers or texts in one dimension"
+                f"{what}: value {position} is {value!r} ({type(value).__name__}); expected numbers or texts in one "
+                "dimension"
             )
         if isinstance(value, float) and not math.isfinite(value):
             raise PlanError(f"{what}: value {position} is {value!r}; a setpoint must be a finite number")
-    kinds = {str if isinstance(v, str) else bool if isinstance(v, bool) else float for v in plain}
-    if len(kinds) > 1:
-        raise PlanError(f"{what} mixes {' and '.join(sorted(k.__name__ for k in kinds))} values; use one kind")
-    return cast(tuple[Value, ...], plain)
 
 
 @dataclass(frozen=True, slots=True)
@@ -106,6 +123,7 @@ def _logarithmic(start: float, stop: float, count: int) -> tuple[float, ...]:
 
 
 def _count_of(num: object) -> int:
+    num = _listed(num)
     if isinstance(num, bool) or not isinstance(num, int):
         raise PlanError(f"sweep: the number of points must be a whole number, got {num!r}")
     if num < 1:
@@ -114,8 +132,7 @@ def _count_of(num: object) -> int:
 
 
 def _number(value: object, what: str) -> float:
-    if isinstance(value, _Listable):
-        value = value.tolist()
+    value = _listed(value)
     if isinstance(value, bool) or not isinstance(value, int | float):
         raise PlanError(f"sweep: {what} must be a number, got {value!r} ({type(value).__name__})")
     if not math.isfinite(value):

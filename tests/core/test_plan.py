@@ -59,6 +59,8 @@ def test_arrays_ranges_and_lists_become_plain_values():
     assert sweep(range(3)).values == (0, 1, 2)
     assert type(sweep(np.arange(2)).values[0]) is int
     assert sweep(v for v in (1, 2)).values == (1, 2)
+    assert sweep(np.float64(0), np.float32(1), np.int64(3)).values == (0.0, 0.5, 1.0)
+    assert sweep([np.float32(0.5), np.int8(2)]).values == (0.5, 2)
     assert sweep(["up", "down"]).values == ("up", "down")
 
 
