@@ -27,7 +27,7 @@ class _Model:
 _MODELS: dict[str, _Model] = {
     "keysight/EDU36311A": _Model(PowerSupply, "USB0::0x2A8D::0x8F01::CN6123::INSTR"),
     "keysight/34470A": _Model(Multimeter, "TCPIP0::192.0.2.21::inst0::INSTR"),
-    "labnb/oven": _Model(TemperatureController, "GPIB0::12::INSTR"),
+    "labnb/TC100": _Model(TemperatureController, "GPIB0::12::INSTR"),
     **{f"keysight/{model}": _Model(PowerSupply) for model in PowerSupply.models if model != "EDU36311A"},
     **{f"keysight/{model}": _Model(Multimeter) for model in Multimeter.models if model != "34470A"},
 }
@@ -91,7 +91,7 @@ def demo(bench: str = "demo") -> DemoBench:
     """Return supply, multimeter and oven of the simulated bench `bench`; twice the same live instruments."""
     opened = [
         connect(model, simulate=True, visa_library=f"{bench}@labnb", name=name)
-        for model, name in (("keysight/EDU36311A", "psu"), ("keysight/34470A", "dmm"), ("labnb/oven", "oven"))
+        for model, name in (("keysight/EDU36311A", "psu"), ("keysight/34470A", "dmm"), ("labnb/TC100", "oven"))
     ]
     return DemoBench(*opened)
 

@@ -153,7 +153,19 @@ class Lane:
 
         Raises LinkError if the lane is closed.
         """
-        job = Job(partial(fn, *args, **kwargs) if args or kwargs else cast(Callable[[], T], fn), self._lock, self._lost)
+        return self._queue(partial(fn, *args, **kwargs), claimed=False)
+
+    def call(self, fn: Callable[P, T], *args: P.args, **kwargs: P.kwargs) -> T:
+        """Do `fn(*args)` in the lane; block this thread until it is done."""
+        return self._queue(partial(fn, *args, **kwargs), claimed=True).wait()
+
+    async def run(self, fn: Callable[P, T], *args: P.args, **kwargs: P.kwargs) -> T:
+        """Do `fn(*args)` in the lane and await it. Cancelling stops the waiting, not the exchange."""
+        return await self._queue(partial(fn, *args, **kwargs), claimed=True).wait_async()
+
+    def _queue(self, work: Callable[[], T], *, claimed: bool) -> Job[T]:
+        job = Job(work, self._lock, self._lost)
+        job.claimed = claimed
         if self.inside:
             job.do()
             return job
@@ -162,14 +174,6 @@ class Lane:
                 raise LinkError(f"{self.name}: the connection is closed; connect again")
             self._jobs.put(cast(Job[object], job))
         return job
-
-    def call(self, fn: Callable[P, T], *args: P.args, **kwargs: P.kwargs) -> T:
-        """Do `fn(*args)` in the lane; block this thread until it is done."""
-        return self.submit(fn, *args, **kwargs).wait()
-
-    async def run(self, fn: Callable[P, T], *args: P.args, **kwargs: P.kwargs) -> T:
-        """Do `fn(*args)` in the lane and await it. Cancelling stops the waiting, not the exchange."""
-        return await self.submit(fn, *args, **kwargs).wait_async()
 
     def unclaimed(self, *, only_dropped: bool = False) -> BaseException | None:
         """Return, and forget, the oldest failure that nobody has waited for; None if there is none."""

@@ -42,9 +42,10 @@ class Bounds:
 
 def to_number(value: object, what: str) -> float:
     """Return `value` (Python or numpy number) as a float. Raises LimitError for anything else, NaN and infinities."""
-    if isinstance(value, bool | str | bytes) or not hasattr(value, "__float__"):
-        raise LimitError(f"{what} must be a number, got {value!r} ({type(value).__name__}); nothing was sent")
-    number = float(cast(float, value))
+    try:
+        number = float(cast(float, None if isinstance(value, bool | str | bytes) else value))
+    except (TypeError, ValueError):
+        raise LimitError(f"{what} must be a number, got {value!r} ({type(value).__name__}); nothing was sent") from None
     if not math.isfinite(number):
         raise LimitError(f"{what} must be a finite number, got {number!r}; nothing was sent")
     return number

@@ -40,9 +40,7 @@ class VisaLink:
 
     def query_block(self, command: str) -> bytes:
         """Send `command`; return the data of the definite-length block that answers it."""
-        return self._exchange(
-            command, lambda: self._resource.query_binary_values(command, datatype="s", container=bytes)
-        )
+        return self._exchange(command, lambda: self._ask_block(command))
 
     def clear(self) -> None:
         """Send a device clear."""
@@ -63,6 +61,19 @@ class VisaLink:
             return raw.decode("ascii").strip()
         except UnicodeDecodeError:
             raise ValueError(f"it is not ASCII text: {_shown(raw)}") from None
+
+    def _ask_block(self, command: str) -> bytes:
+        from pyvisa.util import parse_ieee_block_header
+
+        self._resource.write(command)
+        raw = bytes(self._resource.read_raw())
+        offset, length = parse_ieee_block_header(raw)
+        missing = offset + length + len(TERMINATOR) - len(raw)
+        if missing > 0:  # on streams a data byte may look like the terminator
+            raw += bytes(self._resource.read_bytes(missing))
+        if length < 0 or raw[offset + length :] != TERMINATOR.encode():
+            raise ValueError(f"{len(raw)} bytes are no block of the length that it declares: {_shown(raw)}")
+        return raw[offset : offset + length]
 
     def _exchange(self, command: str, speak: Callable[[], T]) -> T:
         if self._suspect:

@@ -17,7 +17,9 @@ class TemperatureController(Instrument):
     Its safe state: heater off.
     """
 
-    setpoint = Parameter("SETP {:.3f}", "SETP?", unit="K", within=(4.0, 500.0), doc="Target of the loop")
+    models = ("TC100",)
+
+    setpoint = Parameter("SETP {:.3f}", "SETP?", unit="K", within=(77.0, 400.0), doc="Target of the loop")
     temperature = Parameter(get="KRDG?", unit="K", doc="Temperature of the stage")
     heater = Switch("OUTP ON", "OUTP OFF", "OUTP?", doc="Power of the loop")
     safe_state = (heater.off,)
