@@ -6,6 +6,8 @@ psu.channel(1).set(voltage=1.0)             in a script or thread: done when the
 dmm.measure_current_dc().values             in both: waits where it must
 ```
 An action that nobody waits for and that fails does not vanish: the next call on the same connection raises it.
+What follows an action whose result is thrown away, on whichever instrument, begins when that one is done, as in a
+script; keep the results (`asyncio.gather(a.set(1), b.set(2))`) and they run side by side.
 """
 
 import asyncio
@@ -16,7 +18,7 @@ from functools import partial
 from typing import TYPE_CHECKING, Any, Generic, TypeVar, cast
 
 from labnb.core import LinkTimeout
-from labnb.instruments.lane import Lane
+from labnb.instruments.lane import Job, Lane, adrift
 
 T = TypeVar("T")
 T_co = TypeVar("T_co", covariant=True)
@@ -130,7 +132,7 @@ class Pending(Deferred[T_co]):
     def __del__(self) -> None:
         job = getattr(self, "_job", None)  # absent if the lane refused the work
         if job is not None:
-            job.dropped = True
+            job.drop()
 
 
 class Polled(Deferred[None]):
@@ -169,7 +171,7 @@ def act(lane: Lane, work: Callable[[], T]) -> Action[T]:
     """Start `work`. Raises, before anything is queued, what an earlier action on this lane failed with unnoticed."""
     if (lost := lane.unclaimed()) is not None:
         raise lost
-    return start(lane, partial(_after_dropped, lane, work))
+    return start(lane, partial(_in_order, lane, adrift(), work))
 
 
 def then(earlier: Action[object], lane: Lane, work: Callable[[], T]) -> Action[T]:
@@ -202,8 +204,14 @@ def finished(waiting: Polled) -> Polled:
     return waiting
 
 
-def _after_dropped(lane: Lane, work: Callable[[], T]) -> T:
-    """Do `work`, unless an action before it failed and nobody can ask for it any more: then fail like that one."""
+def _in_order(lane: Lane, before: "tuple[Job[Any], ...]", work: Callable[[], T]) -> T:  # Any: jobs of any result
+    """Do `work` after what was started before and dropped: without `await`, statements still follow each other.
+
+    No lane waits for ever: each waits only for jobs that were queued earlier. If one of them failed in this lane, and
+    nobody can ask for it any more, `work` fails like that one.
+    """
+    for job in before:
+        job.settle()
     if (lost := lane.unclaimed(only_dropped=True)) is not None:
         raise lost
     return work()

@@ -19,6 +19,9 @@ from labnb.core import LinkError, LinkTimeout
 P = ParamSpec("P")
 T = TypeVar("T")
 
+_here = threading.local()  # .lane: the lane whose thread this is, if it is one
+_adrift: "deque[Job[Any]]" = deque()  # dropped before they were done; Any: of any T
+
 
 class Job(Generic[T]):
     """One piece of work in a lane, and what came of it.
@@ -77,19 +80,24 @@ class Job(Generic[T]):
     def wait(self, timeout_s: float | None = None) -> T:
         """Block this thread for the outcome. Raises LinkTimeout after `timeout_s`; the lane goes on nevertheless."""
         self.claimed = True
-        if not self._done:
-            latch = threading.Lock()
-            latch.acquire()
-            self.when_done(latch.release)
-            try:
-                arrived = latch.acquire(timeout=-1 if timeout_s is None else timeout_s)
-            except BaseException:
-                self._disown()
-                raise
-            if not arrived:
-                self._disown()
-                raise LinkTimeout(f"not done within {timeout_s:g} s; what is before it in the lane takes longer")
+        try:
+            arrived = self.settle(timeout_s)
+        except BaseException:
+            self._disown()
+            raise
+        if not arrived:
+            self._disown()
+            raise LinkTimeout(f"not done within {timeout_s:g} s; what is before it in the lane takes longer")
         return self.outcome()
+
+    def settle(self, timeout_s: float | None = None) -> bool:
+        """Block this thread until the work is done, or for `timeout_s`; return whether it is. Its failure stays its."""
+        if self._done:
+            return True
+        latch = threading.Lock()
+        latch.acquire()
+        self.when_done(latch.release)
+        return latch.acquire(timeout=-1 if timeout_s is None else timeout_s)
 
     async def wait_async(self) -> T:
         """Await the outcome. A cancelled wait leaves the exchange whole, and its failure to whoever comes next."""
@@ -104,6 +112,12 @@ class Job(Generic[T]):
                 self._disown()
                 raise
         return self.outcome()
+
+    def drop(self) -> None:
+        """Nobody can ask for the outcome any more. What is started from now on, in any lane, comes after it."""
+        self.dropped = True
+        if not (self.claimed or self._done):
+            _adrift.append(self)
 
     def _disown(self) -> None:
         """Nobody waits any more: a failure, past or to come, belongs to whoever comes next."""
@@ -121,6 +135,18 @@ def _wake(loop: asyncio.AbstractEventLoop, arrival: "asyncio.Future[None]") -> N
 def _arrive(arrival: "asyncio.Future[None]") -> None:
     if not arrival.done():
         arrival.set_result(None)
+
+
+def adrift() -> "tuple[Job[Any], ...]":
+    """Return the jobs, of all lanes, that were dropped and are not done yet. From within a lane: none, see below."""
+    if not _adrift or getattr(_here, "lane", None) is not None:
+        return ()  # a lane must not wait for what may be queued behind itself
+    jobs = tuple(_adrift)
+    for job in jobs:
+        if job.done:
+            with contextlib.suppress(ValueError):  # another thread was quicker
+                _adrift.remove(job)
+    return tuple(job for job in jobs if not job.done)
 
 
 class Lane:
@@ -146,7 +172,7 @@ class Lane:
     @property
     def inside(self) -> bool:
         """Whether the caller runs in this lane already."""
-        return threading.current_thread() is self._thread
+        return getattr(_here, "lane", None) is self
 
     def submit(self, fn: Callable[P, T], *args: P.args, **kwargs: P.kwargs) -> Job[T]:
         """Queue `fn(*args)` and return at once. From within the lane it is done at once: waiting would never end.
@@ -200,6 +226,7 @@ class Lane:
             self._thread.join()
 
     def _serve(self) -> None:
+        _here.lane = self
         while (job := self._jobs.get()) is not None:
             job.do()
             del job  # an idle lane keeps nothing alive

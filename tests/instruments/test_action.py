@@ -246,3 +246,34 @@ async def test_an_action_is_an_action_and_leaves_nothing_behind(oven, link):
     del action
     gc.collect()
     assert oven.lane.unclaimed() is None
+
+
+async def test_what_follows_a_result_thrown_away_begins_when_that_is_done(oven, link):
+    other = Oven(ScriptedLink({"KRDG?": lambda _: str(len(link.sent))}), name="other")
+    link.hold()
+    oven.setpoint.set(290)
+    seen = other.temperature.get()
+    await asyncio.to_thread(link.held.wait, 10)
+    link.release()
+    assert await seen == 2  # both messages of the setting were out
+    other.close()
+
+
+async def test_results_that_are_kept_run_side_by_side(oven, link):
+    other = Oven(ScriptedLink({"KRDG?": "1"}), name="other")
+    link.hold()
+    setting = oven.setpoint.set(290)
+    assert await other.temperature.get() == 1
+    link.release()
+    await setting
+    other.close()
+
+
+async def test_a_driver_may_use_another_instrument_from_within_its_lane(oven, link):
+    other = Oven(ScriptedLink({"KRDG?": "1"}), name="other")
+    link.hold()
+    both = oven.act(lambda: oven.ask_number("KRDG?") + other.temperature.get())
+    oven.setpoint.set(290)
+    link.release()
+    assert await both == 295.5
+    other.close()
