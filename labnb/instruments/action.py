@@ -12,6 +12,7 @@ script; keep the results (`asyncio.gather(a.set(1), b.set(2))`) and they run sid
 
 import asyncio
 import time
+import warnings
 from abc import ABC, abstractmethod
 from collections.abc import Callable, Generator
 from functools import partial
@@ -142,24 +143,31 @@ class Polled(Deferred[None]):
     `timeout_s` is over.
     """
 
-    __slots__ = ("_deadline", "_lane", "_met", "_timeout_s", "_what")
+    __slots__ = ("_deadline", "_lane", "_met", "_timeout_s", "_waited", "_what")
 
     def __init__(self, lane: Lane, met: Callable[[], bool], timeout_s: float, what: str) -> None:
         self._lane, self._met, self._timeout_s, self._what = lane, met, timeout_s, what
         self._deadline = time.monotonic() + timeout_s
+        self._waited = False
 
     def result(self) -> None:
         """Block until the condition is met."""
+        self._waited = True
         while not self._lane.call(self._met):
             time.sleep(self._pause())
 
     def __await__(self) -> Generator[Any, None, None]:  # asyncio's protocol has Any here
         """Wait until the condition is met without blocking the loop."""
+        self._waited = True
         return self._poll().__await__()
 
     async def _poll(self) -> None:
         while not await self._lane.run(self._met):  # noqa: ASYNC110  instruments have no events to wait for
             await asyncio.sleep(self._pause())
+
+    def __del__(self) -> None:
+        if not self._waited:  # unlike an exchange it cannot go on alone: what follows would not know when it ends
+            warnings.warn(f"nobody waited: {self._what}; write `await` before it", RuntimeWarning, stacklevel=2)
 
     def _pause(self) -> float:
         if time.monotonic() >= self._deadline:

@@ -137,6 +137,15 @@ async def test_a_failure_that_was_awaited_is_not_raised_again(oven, link):
     await oven.heater.on()
 
 
+async def test_a_failure_that_is_awaited_late_is_not_raised_again(oven, link):
+    refuse(link)
+    action = oven.setpoint.set(290)
+    oven.lane.call(int)
+    with pytest.raises(CommandError):
+        await action
+    await oven.heater.on()
+
+
 async def test_a_failure_is_not_given_to_another_task(oven, link):
     link.answers["KRDG?"] = LinkError("broken")
 

@@ -129,6 +129,11 @@ async def test_a_coroutine_waits_for_the_oven_and_others_get_through(lab: DemoBe
     assert await lab.oven.temperature.get() == pytest.approx(320, abs=0.1)
 
 
+async def test_a_settling_that_nobody_awaits_is_told(lab: DemoBench):
+    with pytest.warns(RuntimeWarning, match=r"nobody waited: oven .*await"):
+        lab.oven.settle()
+
+
 async def test_settling_gives_up_in_time(lab: DemoBench):
     await lab.oven.setpoint.set(320)
     await lab.oven.heater.on()

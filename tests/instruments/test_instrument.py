@@ -20,6 +20,7 @@ class Oven(Instrument):
 
     setpoint = Parameter("SETP {:.3f}", "SETP?", unit="K", within=(4.0, 300.0), doc="Target of the stage")
     temperature = Parameter(get="KRDG?", unit="K")
+    ramp = Parameter("RAMP {:g}", unit="K/min")
     heater = Switch("OUTP ON", "OUTP OFF", "OUTP?", doc="Power of the stage")
     safe_state = (heater.off,)
 
@@ -80,6 +81,13 @@ def test_an_identity_is_parsed(answer, expected):
 def test_a_value_out_of_range_never_reaches_the_wire(oven: Oven, value):
     with pytest.raises(LimitError, match=r"oven.setpoint"):
         oven.setpoint.set(value)
+    assert oven.link.sent == []
+
+
+@pytest.mark.parametrize("value", [math.nan, math.inf, -math.inf])
+def test_what_is_not_finite_is_refused_without_any_limit(oven: Oven, value):
+    with pytest.raises(LimitError, match=r"oven.ramp must be a finite number"):
+        oven.ramp.set(value)
     assert oven.link.sent == []
 
 
