@@ -20,7 +20,7 @@ P = ParamSpec("P")
 T = TypeVar("T")
 
 _here = threading.local()  # .lane: the lane whose thread this is, if it is one
-_adrift: "deque[Job[Any]]" = deque()  # dropped before they were done; Any: of any T
+_adrift: "dict[Lane, Job[Any]]" = {}  # of each lane the last job dropped before it was done; Any: of any T
 
 
 class Job(Generic[T]):
@@ -29,19 +29,19 @@ class Job(Generic[T]):
     `claimed`: somebody waits, or has waited, for the outcome. `dropped`: nobody ever will.
     """
 
-    __slots__ = ("_context", "_done", "_lock", "_lost", "_value", "_waiters", "_work", "claimed", "dropped", "error")
+    __slots__ = ("_context", "_done", "_lane", "_value", "_waiters", "_work", "claimed", "dropped", "error", "number")
 
-    def __init__(self, work: Callable[[], T], lock: threading.Lock, lost: "deque[Job[Any]]") -> None:  # Any: of any T
+    def __init__(self, work: Callable[[], T], lane: "Lane") -> None:
         self._work: Callable[[], T] | None = work
         self._context = copy_context()
-        self._lock = lock
-        self._lost = lost
+        self._lane = lane
         self._waiters: list[Callable[[], None]] = []
         self._done = False
         self._value: T | None = None
         self.error: BaseException | None = None
         self.claimed = False
         self.dropped = False
+        self.number = 0
 
     @property
     def done(self) -> bool:
@@ -55,17 +55,17 @@ class Job(Generic[T]):
         except BaseException as error:  # noqa: BLE001  whatever it is belongs to the caller, who gets it from outcome()
             self.error = error
         self._work = None  # what the work held on to is free now
-        with self._lock:
+        with self._lane.lock:
             self._done = True
             if self.error is not None and not self.claimed:
-                self._lost.append(self)
+                self._lane.lost.append(self)
             waiters, self._waiters = self._waiters, []
         for wake in waiters:
             wake()
 
     def when_done(self, wake: Callable[[], None]) -> None:
         """Call `wake` once the outcome is there (at once if it is); it runs in the lane's thread."""
-        with self._lock:
+        with self._lane.lock:
             if not self._done:
                 self._waiters.append(wake)
                 return
@@ -116,15 +116,18 @@ class Job(Generic[T]):
     def drop(self) -> None:
         """Nobody can ask for the outcome any more. What is started from now on, in any lane, comes after it."""
         self.dropped = True
-        if not (self.claimed or self._done):
-            _adrift.append(self)
+        if self.claimed or self._done:
+            return
+        last = _adrift.get(self._lane)
+        if last is None or last.number < self.number:
+            _adrift[self._lane] = self
 
     def _disown(self) -> None:
         """Nobody waits any more: a failure, past or to come, belongs to whoever comes next."""
-        with self._lock:
+        with self._lane.lock:
             self.claimed, self.dropped = False, True
             if self._done and self.error is not None:
-                self._lost.append(self)
+                self._lane.lost.append(self)
 
 
 def _wake(loop: asyncio.AbstractEventLoop, arrival: "asyncio.Future[None]") -> None:
@@ -138,15 +141,14 @@ def _arrive(arrival: "asyncio.Future[None]") -> None:
 
 
 def adrift() -> "tuple[Job[Any], ...]":
-    """Return the jobs, of all lanes, that were dropped and are not done yet. From within a lane: none, see below."""
+    """Return, of each lane, the last job that was dropped and is not done yet. From within a lane: none."""
     if not _adrift or getattr(_here, "lane", None) is not None:
         return ()  # a lane must not wait for what may be queued behind itself
-    jobs = tuple(_adrift)
-    for job in jobs:
-        if job.done:
-            with contextlib.suppress(ValueError):  # another thread was quicker
-                _adrift.remove(job)
-    return tuple(job for job in jobs if not job.done)
+    jobs = tuple(_adrift.items())
+    for lane, job in jobs:
+        if job.done and _adrift.get(lane) is job:
+            _adrift.pop(lane, None)
+    return tuple(job for _, job in jobs if not job.done)
 
 
 class Lane:
@@ -158,9 +160,10 @@ class Lane:
     def __init__(self, name: str) -> None:
         self.name = name
         self._jobs: SimpleQueue[Job[object] | None] = SimpleQueue()
-        self._lock = threading.Lock()
+        self.lock = threading.Lock()
         self._closed = False
-        self._lost: deque[Job[Any]] = deque()  # failures that nobody has waited for, oldest first; Any: of any T
+        self._count = 0
+        self.lost: deque[Job[Any]] = deque()  # failures that nobody has waited for, oldest first; Any: of any T
         self._thread = threading.Thread(target=self._serve, name=f"labnb lane {name}", daemon=True)
         self._thread.start()
 
@@ -190,20 +193,21 @@ class Lane:
         return await self._queue(partial(fn, *args, **kwargs), claimed=True).wait_async()
 
     def _queue(self, work: Callable[[], T], *, claimed: bool) -> Job[T]:
-        job = Job(work, self._lock, self._lost)
+        job = Job(work, self)
         job.claimed = claimed
         if self.inside:
             job.do()
             return job
-        with self._lock:
+        with self.lock:
             if self._closed:
                 raise LinkError(f"{self.name}: the connection is closed; connect again")
+            self._count = job.number = self._count + 1
             self._jobs.put(cast(Job[object], job))
         return job
 
     def unclaimed(self, *, only_dropped: bool = False) -> BaseException | None:
         """Return, and forget, the oldest failure that nobody has waited for; None if there is none."""
-        for job in tuple(self._lost):
+        for job in tuple(self.lost):
             if job.claimed:
                 self._forget(job)
             elif job.dropped or not only_dropped:
@@ -214,11 +218,11 @@ class Lane:
 
     def _forget(self, job: Job[object]) -> None:
         with contextlib.suppress(ValueError):  # another thread was quicker
-            self._lost.remove(job)
+            self.lost.remove(job)
 
     def close(self) -> None:
         """Finish what is queued, then end the thread. Closing twice does no harm."""
-        with self._lock:
+        with self.lock:
             if not self._closed:
                 self._closed = True
                 self._jobs.put(None)
