@@ -31,7 +31,7 @@ from labnb.core.plan import (
     format_value,
     sweep,
 )
-from labnb.core.schema import ABSENT, Group, Point, Variable, describe_value, infer_variable
+from labnb.core.schema import ABSENT, Group, PlainPoint, Point, Variable, describe_value, infer_variable
 from labnb.core.sink import Sink
 
 __all__ = [
@@ -50,6 +50,7 @@ __all__ = [
     "LinkError",
     "LinkTimeout",
     "OpenAxis",
+    "PlainPoint",
     "Plan",
     "PlanError",
     "Point",

@@ -152,15 +152,17 @@ class Group:
 
 
 class Point(NamedTuple):
-    """One measured row of a group: whole or absent. `place` is the C-order index in the group's grid.
-
-    A tuple, not a dataclass: it is made once per point on the hot path (0.2 µs instead of 0.9 µs).
-    """
+    """One measured row of a group: whole or absent. `place` is the C-order index in the group's grid."""
 
     group: int
     place: int
     values: tuple[object, ...]
     time_ns: int
+
+
+PlainPoint = tuple[int, int, tuple[object, ...], int]
+"""A Point as the hot path hands it on. Plain tuples of numbers are left alone by the garbage collector; a NamedTuple
+of the same content costs another microsecond per point in full collections of a large process."""
 
 
 class _Absent:

@@ -3,7 +3,7 @@
 from typing import Protocol
 
 from labnb.core.lifecycle import State
-from labnb.core.schema import Group, Point
+from labnb.core.schema import Group, PlainPoint
 
 
 class Sink(Protocol):
@@ -13,8 +13,8 @@ class Sink(Protocol):
         """Announce a group, once, before its first point. Raises SchemaError if it contradicts an earlier one."""
         ...
 
-    def put(self, point: Point) -> None:
-        """Take one point. What returned is kept; a point that cannot be kept raises and is absent."""
+    def put(self, point: PlainPoint) -> None:
+        """Take one point (a `Point`, or a plain tuple like one). What returned is kept; a point that cannot be kept raises and is absent."""
         ...
 
     def close(self, state: State) -> None:

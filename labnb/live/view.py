@@ -4,7 +4,7 @@ from typing import Protocol, cast
 
 import numpy as np
 
-from labnb.core import Group, Point, SchemaError, State
+from labnb.core import Group, PlainPoint, SchemaError, State
 from labnb.live.snapshot import Reading
 from labnb.live.table import KEEP_ROWS, Table
 
@@ -13,7 +13,7 @@ CHUNK = 1 << 16
 
 
 class _Put(Protocol):
-    def __call__(self, point: Point) -> None: ...
+    def __call__(self, point: PlainPoint) -> None: ...
 
 
 class LiveView:
@@ -26,7 +26,7 @@ class LiveView:
     put: _Put
 
     def __init__(self, keep_rows: int = KEEP_ROWS) -> None:
-        self._pending: list[Point] = []
+        self._pending: list[PlainPoint] = []
         self.put = cast(_Put, self._pending.append)
         self._tables: dict[int, Table] = {}
         self._keep_rows = keep_rows
@@ -34,15 +34,10 @@ class LiveView:
         self.state: State | None = None
 
     def declare(self, group: Group) -> None:
-        """Announce a group. Raises SchemaError if its key was declared with other variables or axes."""
-        known = self._tables.get(group.key)
-        if known is None:
-            self._tables[group.key] = Table(group, self._keep_rows)
-        elif known.group != group:
-            raise SchemaError(
-                f"group {group.key} was declared as {known.group.dims} before and now as {group.dims}; "
-                f"a run declares each group once"
-            )
+        """Announce a group. Raises SchemaError if its key was declared before."""
+        if group.key in self._tables:
+            raise SchemaError(f"group {group.key} over {group.dims} is declared twice; a run declares each group once")
+        self._tables[group.key] = Table(group, self._keep_rows)
 
     def close(self, state: State) -> None:
         """Take note of how the run ended; what is pending is still drained."""
@@ -68,7 +63,7 @@ class LiveView:
         if not chunk:
             return 0
         del self._pending[: len(chunk)]
-        self._newest = chunk[-1].group, chunk[-1].place
+        self._newest = chunk[-1][0], chunk[-1][1]
         keys = {point[0] for point in chunk}
         if len(keys) == 1:
             self._take(keys.pop(), chunk)
@@ -82,7 +77,7 @@ class LiveView:
         while self.drain():
             pass
 
-    def _take(self, key: int, points: list[Point]) -> None:
+    def _take(self, key: int, points: list[PlainPoint]) -> None:
         # No zip(*points): it makes an iterator a point, and those make the garbage collector visit all that wait.
         self._tables[key].append([point[1] for point in points], [point[2] for point in points])
 

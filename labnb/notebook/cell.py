@@ -293,9 +293,9 @@ class _Writer:
     def _fail(self, node: ast.AST, message: str) -> NoReturn:
         error = CellError(message)
         error.msg, error.filename = message, self._filename
-        error.lineno = getattr(node, "lineno", self._first_line)
-        error.offset = getattr(node, "col_offset", 0) + 1
-        line = error.lineno - self._first_line
+        lineno: int = getattr(node, "lineno", self._first_line)
+        error.lineno, error.offset = lineno, getattr(node, "col_offset", 0) + 1
+        line = lineno - self._first_line
         error.text = self._lines[line] if 0 <= line < len(self._lines) else None
         raise error
 

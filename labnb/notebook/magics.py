@@ -22,21 +22,23 @@ _CALL = "get_ipython().run_cell_magic('measure'"
 class MeasureMagics(Magics):
     """The cell magics of labnb."""
 
-    shell: InteractiveShell
+    def __init__(self, shell: InteractiveShell) -> None:
+        super().__init__(shell)
+        self._shell = shell
 
     @cell_magic
     def measure(self, line: str, cell: str) -> Coroutine[Any, Any, Run]:
         """Record the loop in this cell."""
         __tracebackhide__ = True
         request = parse_line(line)
-        filename, source = _register(self.shell, line, cell)
+        filename, source = _register(self._shell, line, cell)
         try:
-            prepared = prepare(request, source, filename, self.shell.user_ns)
+            prepared = prepare(request, source, filename, self._shell.user_ns)
         except CellError:
             raise
         except Exception as error:  # noqa: BLE001  raised again at once, from the user's line on
-            raise _shown_from(error, filename, self.shell) from None
-        return _measure(self.shell, request, prepared, filename)
+            raise _shown_from(error, filename, self._shell) from None
+        return _measure(self._shell, request, prepared, filename)
 
 
 MeasureMagics.measure.__doc__ = f"""Record the loop in this cell: live, interruptible, safe on disk.

@@ -16,6 +16,7 @@ from labnb.core import (
     Clock,
     Group,
     LifecycleError,
+    PlainPoint,
     Point,
     RecordError,
     SchemaError,
@@ -126,7 +127,7 @@ class Recorder:
         self._known[group.key] = Row(RowCodec(index, group), own)
         self._rows = self._known
 
-    def put(self, point: Point) -> None:
+    def put(self, point: PlainPoint) -> None:
         """Keep one point; what returned survives the death of this process.
 
         Raises SchemaError if a value does not fit its variable and RecordError if the point cannot be written (disk
@@ -135,16 +136,16 @@ class Recorder:
         key, place, values, time_ns = point
         row = self._rows.get(key)
         if row is None or tuple(map(type, values)) not in row.admitted or not 0 <= place < row.size:
-            self._put_slowly(point)
+            self._put_slowly(Point(*point))
             return
         for k, value in row.reserved:
             if values[k] == value:
-                self._put_slowly(point)
+                self._put_slowly(Point(*point))
                 return
         try:
             body = row.pack(row.index, place, time_ns, *values)
         except (struct.error, OverflowError, TypeError):
-            self._put_slowly(point)
+            self._put_slowly(Point(*point))
             return
         length = row.length
         try:

@@ -215,20 +215,34 @@ class _Walk:
 
     async def awaiting(self, steps: Steps) -> None:
         if not self._axes:
-            self._store(steps, await self._collect_async())
+            self._store(steps, await self._collect_async(steps))
             return
         await self._nest_async(steps, 0)
 
     async def _nest_async(self, steps: Steps, level: int) -> None:
-        name, setpoints, last = self._axes[level].name, self._setpoints, level == len(self._axes) - 1
+        name, setpoints = self._axes[level].name, self._setpoints
+        if level == len(self._axes) - 1:
+            await self._innermost(steps, level)
+            return
         for value in steps.loop(level):
             if steps.due:
                 await steps.rest()
             setpoints[name] = value
-            if last:
-                self._store(steps, await self._collect_async())
+            await self._nest_async(steps, level + 1)
+
+    async def _innermost(self, steps: Steps, level: int) -> None:
+        name, setpoints, store = self._axes[level].name, self._setpoints, self._store
+        acquire, call = self._calls[0]
+        alone = len(self._calls) == 1 and acquire.awaiting
+        for value in steps.loop(level):
+            if steps.due:
+                await steps.rest()
+            setpoints[name] = value
+            if alone:  # the usual case, without a coroutine of our own around the user's
+                result = await call()
+                store(steps, result if type(result) is dict else dict(acquire.results(await settled(result))))
             else:
-                await self._nest_async(steps, level + 1)
+                store(steps, await self._collect_async(steps))
 
     def _collect(self) -> dict[str, object]:
         if len(self._calls) == 1:
@@ -240,12 +254,10 @@ class _Walk:
             self._merge(found, acquire, acquire.results(call()))
         return found
 
-    async def _collect_async(self) -> dict[str, object]:
+    async def _collect_async(self, steps: Steps) -> dict[str, object]:
         found = dict[str, object]()
         for acquire, call in self._calls:
-            value = await settled(call()) if acquire.awaiting else await asyncio.to_thread(call)
-            if len(self._calls) == 1 and type(value) is dict:
-                return value
+            value = await settled(call()) if acquire.awaiting else await steps.aside(call)
             self._merge(found, acquire, acquire.results(value))
         return found
 

@@ -18,7 +18,7 @@ from labnb.core import (
     Group,
     InstrumentError,
     LifecycleError,
-    Point,
+    PlainPoint,
     RunCancelled,
     Sink,
     State,
@@ -59,7 +59,12 @@ class Run:
         if self._view is not None:
             self._sinks.append(self._view.sink)
         self._steps = Steps(
-            job.outline, dict(job.axes), awaiting=job.awaiting, declare=self._declare, put=self._route()
+            job.outline,
+            dict(job.axes),
+            awaiting=job.awaiting,
+            declare=self._declare,
+            put=self._route(),
+            aside=self._lane.run,
         )
         self._performance = Performance(job, self._steps, self._lane, self._companions())
         self._started_ns = 0
@@ -328,7 +333,7 @@ class Run:
         for sink in self._sinks:
             sink.declare(group)
 
-    def _route(self) -> Callable[[Point], None]:
+    def _route(self) -> Callable[[PlainPoint], None]:
         """Return the one function that hands a point to all sinks, the record first."""
         record = self._recorder.put
         if len(self._sinks) == 1:
@@ -336,14 +341,14 @@ class Run:
         if len(self._sinks) == 2:
             show = self._sinks[1].put
 
-            def put(point: Point) -> None:
+            def put(point: PlainPoint) -> None:
                 record(point)
                 show(point)
 
             return put
         rest = [sink.put for sink in self._sinks[1:]]
 
-        def put_all(point: Point) -> None:
+        def put_all(point: PlainPoint) -> None:
             record(point)
             for other in rest:
                 other(point)

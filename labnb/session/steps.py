@@ -4,27 +4,31 @@ Both faces use it: a compiled cell and `Measurement` call `loop` and fill `rows`
 """
 
 import time
-from collections.abc import Callable, Iterator, Sequence
-from typing import cast
+from collections.abc import Awaitable, Callable, Iterator, Sequence
+from typing import Any, cast
 
 from labnb.core import (
     ABSENT,
     Axis,
     Group,
     OpenAxis,
+    PlainPoint,
     PlanError,
-    Point,
     SchemaError,
     Sweep,
     Value,
     Variable,
     infer_variable,
 )
+from labnb.instruments import Action, Reading
 from labnb.session._gate import Gate, Order
 from labnb.session.outline import Loop, Outline, Record, Section
 
 LoopAxis = Axis | OpenAxis
-Put = Callable[[Point], None]
+Put = Callable[[PlainPoint], None]
+
+# What a user's function returns is his own business: Any.
+Aside = Callable[[Callable[[], Any]], Awaitable[Any]]
 
 _TURN_NS = 15_000_000  # an awaiting body gives the loop a turn at least this often (law: never 20 ms without)
 
@@ -67,7 +71,8 @@ class Steps:
     """The loops of one run.
 
     `rows[k]` is the row of section k: the body writes values into it, `loop` commits it. `due` tells an awaiting
-    body to `await rest()` before it goes on; a blocking body rests inside of `loop`.
+    body to `await rest()` before it goes on; a blocking body rests inside of `loop`. `aside` does a blocking call of
+    an awaiting body in the run's own lane.
     """
 
     def __init__(
@@ -78,7 +83,9 @@ class Steps:
         awaiting: bool,
         declare: Callable[[Group], None],
         put: Put,
+        aside: Aside | None = None,
     ) -> None:
+        self.aside = _here if aside is None else aside
         self.outline = outline
         self.axes = axes
         self.due = False
@@ -127,7 +134,7 @@ class Steps:
     def _walk_fast(self, key: int, setpoints: "enumerate[Value]", slot: Slot) -> Iterator[Value]:
         """Do the same as `_walk` for an innermost loop after its first point: this runs a million times."""
         group, row, put, places = slot.key, slot.row, slot.put, self._places
-        clock, new = time.monotonic_ns, tuple.__new__
+        clock = time.monotonic_ns
         now = clock()
         for place, value in setpoints:
             places[key] = place
@@ -135,7 +142,7 @@ class Steps:
                 self._turn()
             yield value
             now = clock()
-            put(new(Point, (group, place, tuple(row), now + self._wall_ns)))
+            put((group, place, tuple(row), now + self._wall_ns))
             slot.count += 1
 
     def ticks(self, key: int, axis: LoopAxis, interval_s: float) -> Iterator[Value]:
@@ -217,7 +224,7 @@ class Steps:
         if slot.section.conditional and all(value is ABSENT for value in values):
             return
         place = 0 if slot.section.loop is None else self._places[slot.section.loop]
-        slot.put(Point(slot.key, place, values, time.monotonic_ns() + self._wall_ns))
+        slot.put((slot.key, place, values, time.monotonic_ns() + self._wall_ns))
         slot.count += 1
 
     def finish(self) -> None:
@@ -226,22 +233,28 @@ class Steps:
         if self.outline.last is not None:
             self.keep(self.outline.last)
 
-    def _first(self, point: Point) -> None:
-        """Declare the group of a section with its first row, then go the short way."""
-        slot = self.slots[point.group]
-        if any(value is ABSENT for value in point.values):
-            point = self._complete_first(slot, point)
-        variables = tuple(_declared(record, value) for record, value in zip(slot.records, point.values, strict=True))
+    def _first(self, point: PlainPoint) -> None:
+        """Declare the group of a section with its first row, then let all others go the short way."""
+        key, place, values, time_ns = point
+        slot = self.slots[key]
+        put = self._put
+        if any(isinstance(value, Action) for value in values):
+            put = self._put_results
+            values = _results(values)
+        # Variables that the first row lacks are declared as numbers: that is what nearly all of them are.
+        values = tuple(float("nan") if value is ABSENT else value for value in values)
+        variables = tuple(_declared(record, value) for record, value in zip(slot.records, values, strict=True))
         chain = self.outline.chain(slot.section.loop)
         group = Group(slot.key, tuple(self.axes[loop.key] for loop in chain), variables)
         self._declare(group)
         slot.group = group
-        self._put(point)
-        slot.put = self._put
+        self._put((key, place, values, time_ns))
+        slot.put = put
 
-    def _complete_first(self, slot: Slot, point: Point) -> Point:
-        """Declare variables that the first row lacks as numbers: that is what nearly all of them are."""
-        return point._replace(values=tuple(float("nan") if value is ABSENT else value for value in point.values))
+    def _put_results(self, point: PlainPoint) -> None:
+        """Put the numbers behind readings, and behind actions that nobody awaited."""
+        key, place, values, time_ns = point
+        self._put((key, place, _results(values), time_ns))
 
     # ---- orders
 
@@ -308,6 +321,20 @@ class Steps:
                 return None
             total *= size
         return total
+
+
+async def _here(call: Callable[[], Any]) -> Any:
+    return call()
+
+
+def _results(values: tuple[object, ...]) -> tuple[object, ...]:
+    return tuple(_result(value) for value in values)
+
+
+def _result(value: object) -> object:
+    if isinstance(value, Action):
+        value = cast("Action[object]", value).result()
+    return value.values if isinstance(value, Reading) else value
 
 
 def _declared(record: Record, value: object) -> Variable:

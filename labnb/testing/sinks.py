@@ -4,7 +4,7 @@ from collections.abc import Iterator
 
 import pytest
 
-from labnb.core import ABSENT, Axis, Group, Point, SchemaError, Sink, State, Variable
+from labnb.core import ABSENT, Axis, Group, PlainPoint, Point, SchemaError, Sink, State, Variable
 
 VOLTAGE = Axis("voltage", (0.0, 0.1, 0.2), "V")
 CURVE = Group(0, (VOLTAGE,), (Variable("current", "A"), Variable("power", "W")))
@@ -24,8 +24,9 @@ class ListSink:
             raise SchemaError(f"group {group.key} is declared twice")
         self.groups.append(group)
 
-    def put(self, point: Point) -> None:
+    def put(self, point: PlainPoint) -> None:
         """Keep a point. Raises SchemaError if its group was not declared or has another number of variables."""
+        point = Point(*point)
         widths = {group.key: len(group.variables) for group in self.groups}
         if widths.get(point.group) != len(point.values):
             raise SchemaError(
@@ -65,6 +66,13 @@ class SinkContract:
         for place in range(3):
             sink.put(Point(0, place, (0.5 * place, 1.0), 1_000 + place))
         assert self.count(sink) == 3
+
+    def test_a_plain_tuple_is_a_point_too(self, sink: Sink) -> None:
+        """Take points as the hot path hands them on, the unusual ones as well."""
+        sink.declare(CURVE)
+        sink.put((0, 0, (0.5, 1.0), 1_000))
+        sink.put((0, 1, (ABSENT, 1.0), 1_001))
+        assert self.count(sink) == 2
 
     def test_an_absent_value_leaves_the_rest_of_its_point(self, sink: Sink) -> None:
         """Take a point of which one variable was not recorded."""

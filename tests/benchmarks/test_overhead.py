@@ -12,18 +12,17 @@ from labnb import Measurement
 from labnb.core import Axis, sweep
 from labnb.live import LiveView
 from labnb.notebook.cell import BODY, SWEEPS, compile_cell
-from labnb.session import Job, Run, register_view
-from labnb.session import forget_view
+from labnb.session import Job, Run, forget_view, register_view
 
-OUTER, INNER = 10, 20_000
+OUTER, INNER = 10, 50_000
 POINTS = OUTER * INNER
-CELL = '''
+CELL = """
 for a in sweep(range(10)):
     stage: "K" = 300.0
-    for voltage in sweep(range(20000)):
+    for voltage in sweep(range(50000)):
         set_v(voltage)
         current: "A" = get_i()
-'''
+"""
 AWAITING = CELL + "\nawait nothing()\n"
 
 
@@ -56,11 +55,11 @@ class View:
 
 def bare_loop():
     begin = time.perf_counter()
-    for a in range(OUTER):
+    for _ in range(OUTER):
         for voltage in range(INNER):
             set_v(voltage)
             current = get_i()
-    assert (a, current) == (OUTER - 1, 1.0)
+    assert current == 1.0
     return time.perf_counter() - begin
 
 

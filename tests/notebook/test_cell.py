@@ -4,7 +4,7 @@ import asyncio
 
 import pytest
 
-from labnb.core import Axis, CellError, PlanError, Sweep, sweep
+from labnb.core import Axis, CellError, PlanError, Point, Sweep, sweep
 from labnb.notebook.cell import BODY, SWEEPS, compile_cell
 from labnb.notebook.request import Request, parse_duration, parse_line
 from labnb.session import Steps
@@ -21,6 +21,7 @@ def run(source, timed=False, **names):
     groups, found = {}, {}
 
     def put(point):
+        point = Point(*point)
         for variable, value in zip(groups[point.group].variables, point.values, strict=True):
             assert point.place not in found.setdefault(variable.name, {})
             found[variable.name][point.place] = value

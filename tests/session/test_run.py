@@ -20,7 +20,7 @@ from labnb.core import (
 )
 from labnb.instruments import Instrument, demo
 from labnb.session import Job, Loop, Measurement, Outline, Record, Run, Section
-from labnb.sim import find_bench, demo_bench, register
+from labnb.sim import demo_bench, find_bench, register
 
 ONE = Outline((Loop(0, "x", None, None, 0),), (Section(0, 0, (Record("y", "A"),)),))
 
@@ -213,7 +213,7 @@ async def test_an_instrument_that_cannot_be_made_safe_is_shouted_about(tmp_path)
             steps.rows[0][0] = float(x)
 
     run = Run(job_of(body, awaiting=True, instruments=(Stuck(),)), tmp_path).start()
-    with pytest.raises(InstrumentError, match="stuck may still be ON.*unplugged"):
+    with pytest.raises(InstrumentError, match=r"stuck may still be ON.*unplugged"):
         await run
     assert run.state is State.FAILED
     assert run.points == 100
@@ -327,7 +327,7 @@ def test_a_session_refuses_bad_input_at_once(make, error, words):
         ([], PlanError, "measures nothing"),
         ([lambda voltge: 1], PlanError, "did you mean 'voltage'"),
         ([lambda: None], SchemaError, "returned nothing"),
-        ([lambda: {}], SchemaError, "no value"),
+        ([dict], SchemaError, "no value"),
         ([lambda: {"x": "text"}], SchemaError, "'x'"),
         ([lambda voltage: {"x": 1, "y": 2} if voltage == 1 else {"x": 1}], SchemaError, "no value for 'y'"),
         ([lambda voltage: {"x": 1} if voltage == 1 else {"x": 1, "y": 2}], SchemaError, "in addition"),
@@ -336,7 +336,9 @@ def test_a_session_refuses_bad_input_at_once(make, error, words):
         ([lambda: {"voltage": 3}], (PlanError, SchemaError), "'voltage'"),
     ],
 )
-async def test_a_session_refuses_what_cannot_be_measured_with_the_points_before_it_kept(tmp_path, functions, error, words):
+async def test_a_session_refuses_what_cannot_be_measured_with_the_points_before_it_kept(
+    tmp_path, functions, error, words
+):
     session = Measurement("bad", store=tmp_path)
     session.parameter("voltage", [1, 2])
     for function in functions:
@@ -360,7 +362,7 @@ async def test_an_alias_stands_for_one_instrument(bench, tmp_path):
     session = Measurement("alias", store=tmp_path)
     assert await session.instrument("psu", instruments.psu) is instruments.psu
     assert await session.instrument("psu", instruments.psu) is instruments.psu
-    with pytest.raises(PlanError, match="'psu' is .* already"):
+    with pytest.raises(PlanError, match=r"'psu' is .* already"):
         await session.instrument("psu", instruments.dmm)
     with pytest.raises(PlanError, match="already"):
         session.parameter("psu", [1])
