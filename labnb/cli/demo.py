@@ -96,7 +96,9 @@ def _report(run: StoredRun, notebook: Path) -> None:
     print(f"Data:     {run.path / 'data.zarr'}")
     print(f"Notebook: {notebook}   (executed, with its figures)\n")
     print(_table(run.data))
-    print(f'\nOpen the data anywhere:   python -c \'import xarray; print(xarray.open_zarr("{run.path / "data.zarr"}"))\'')
+    print(
+        f"\nOpen the data anywhere:   python -c 'import xarray; print(xarray.open_zarr(\"{run.path / 'data.zarr'}\"))'"
+    )
     print("Open the notebook live:   labnb lab")
 
 

@@ -52,7 +52,7 @@ def resolve(function: Function, name: str | None, unit: str | None) -> Acquire:
         raise PlanError(f"acquire: expected a function, got {function!r}")
     called = name or getattr(function, "__name__", "value")
     wants = list[str]()
-    for parameter in inspect.signature(function).parameters.values():
+    for parameter in _parameters(function, called):
         if parameter.kind in (parameter.VAR_POSITIONAL, parameter.VAR_KEYWORD):
             continue
         if parameter.kind is parameter.POSITIONAL_ONLY:
@@ -62,6 +62,13 @@ def resolve(function: Function, name: str | None, unit: str | None) -> Acquire:
         if parameter.default is parameter.empty:
             wants.append(parameter.name)
     return Acquire(called, function, tuple(wants), inspect.iscoroutinefunction(function), unit or "")
+
+
+def _parameters(function: Function, called: str) -> list[inspect.Parameter]:
+    try:
+        return list(inspect.signature(function).parameters.values())
+    except ValueError as error:
+        raise PlanError(f"acquire {called!r} does not tell its arguments; wrap it in a function of your own") from error
 
 
 def check(acquire: Acquire, known: Mapping[str, object]) -> None:

@@ -41,14 +41,22 @@ def lab(tmp_path_factory):
     env = dict(os.environ)
     env.pop("LABNB_DATA", None)
     env["PATH"] = f"{Path(sys.executable).parent}:{env['PATH']}"
-    for name in ("JUPYTER_CONFIG_DIR", "JUPYTER_DATA_DIR", "JUPYTERLAB_SETTINGS_DIR", "JUPYTERLAB_WORKSPACES_DIR", "IPYTHONDIR"):
+    for name in (
+        "JUPYTER_CONFIG_DIR",
+        "JUPYTER_DATA_DIR",
+        "JUPYTERLAB_SETTINGS_DIR",
+        "JUPYTERLAB_WORKSPACES_DIR",
+        "IPYTHONDIR",
+    ):
         env[name] = str(private / name)
     settings = private / "JUPYTERLAB_SETTINGS_DIR" / "@jupyterlab" / "apputils-extension"
     settings.mkdir(parents=True)
     (settings / "notification.jupyterlab-settings").write_text('{"fetchNews": "false", "checkForUpdates": false}')
     command = [sys.executable, "-m", "jupyterlab", "--no-browser", "--allow-root", "--ip=127.0.0.1", f"--port={port}"]
     command += ["--ServerApp.port_retries=0", "--IdentityProvider.token=", f"--ServerApp.root_dir={root}"]
-    command += ["--LabApp.expose_app_in_browser=True",]
+    command += [
+        "--LabApp.expose_app_in_browser=True",
+    ]
     with (private / "lab.log").open("w") as log:
         server = subprocess.Popen(command, env=env, stdout=log, stderr=subprocess.STDOUT)
         url = f"http://127.0.0.1:{port}"
@@ -87,7 +95,9 @@ class Notebook:
 
     def js(self, expression, argument=None):
         """Evaluate an expression in which `cell` is the cell with the number `argument`."""
-        return self.page.evaluate(f"(a) => {{ const cell = a === null ? null : {_CELL}; return {expression} }}", argument)
+        return self.page.evaluate(
+            f"(a) => {{ const cell = a === null ? null : {_CELL}; return {expression} }}", argument
+        )
 
     def wait(self, expression, argument=None, timeout_s=30.0):
         script = f"(a) => {{ const cell = a === null ? null : {_CELL}; return {expression} }}"
@@ -103,7 +113,11 @@ class Notebook:
         return self.js("cell.model.sharedModel.executionState === 'running'", number)
 
     def wait_done(self, number, timeout_s=30.0):
-        self.wait("cell.model.executionCount !== null && cell.model.sharedModel.executionState !== 'running'", number, timeout_s)
+        self.wait(
+            "cell.model.executionCount !== null && cell.model.sharedModel.executionState !== 'running'",
+            number,
+            timeout_s,
+        )
 
     def outputs(self, number):
         return self.js("cell.model.outputs.toJSON()", number)

@@ -9,18 +9,18 @@ import xarray as xr
 FIRST = Path(__file__).parents[2] / "notebooks" / "01_first_sweep.ipynb"
 
 LOAD = "%load_ext labnb\nimport asyncio, time, math"
-SLOW = '''%%measure wave
+SLOW = """%%measure wave
 for x in sweep(0, 40, 4000, "s"):
     await asyncio.sleep(0.01)
     y: "V" = math.sin(x)
-'''
+"""
 BLOCKING = SLOW.replace("await asyncio.sleep", "time.sleep")
-MAP = '''%%measure map
+MAP = """%%measure map
 for a in sweep(0, 1, 40, "V"):
     for b in sweep(0, 1, 60, "V"):
         await asyncio.sleep(0.002)
         z: "A" = math.sin(9 * a) * math.cos(7 * b) * 1e-9
-'''
+"""
 STOP = "document.querySelector('.labnb-stop').click()"
 INTERRUPT = "window.jupyterapp.commands.execute('notebook:interrupt-kernel')"
 
@@ -151,7 +151,14 @@ def test_interrupt_ends_a_blocking_body_too(open_notebook):
 
 def test_a_background_run_returns_at_once_and_its_figure_goes_on(open_notebook):
     background = SLOW.replace("measure wave", "measure wave -b")
-    notebook = open_notebook([LOAD, background, "before = wave.points\nbefore, wave.state", "wave.stop()\nawait wave\nwave.state, wave.points > before"])
+    notebook = open_notebook(
+        [
+            LOAD,
+            background,
+            "before = wave.points\nbefore, wave.state",
+            "wave.stop()\nawait wave\nwave.state, wave.points > before",
+        ]
+    )
     notebook.command("notebook:run-cell-and-select-next")
     notebook.wait_done(0)
     notebook.command("notebook:run-cell-and-select-next")
@@ -202,7 +209,9 @@ def test_a_map_is_live_and_its_unmeasured_part_is_empty(open_notebook):
 
 def test_a_time_series_follows_its_schedule(open_notebook):
     cell = '%%measure log --every 100ms --for 2s\nlevel: "V" = math.sin(time.monotonic())'
-    notebook = open_notebook([LOAD, cell, "log.data.sizes['time'], log.data.level.notnull().sum().item(), log.data.time.values[:3].tolist()"])
+    notebook = open_notebook(
+        [LOAD, cell, "log.data.sizes['time'], log.data.level.notnull().sum().item(), log.data.time.values[:3].tolist()"]
+    )
     notebook.run_all()
     notebook.wait_done(2)
     assert "(20, 20, [0.0, 0.1, 0.2])" in notebook.text(2)
@@ -226,7 +235,13 @@ def test_an_error_shows_the_users_line_and_the_setpoint(open_notebook):
 
 
 def test_a_body_with_a_syntax_error_is_shown_at_its_own_line(open_notebook):
-    notebook = open_notebook([LOAD, "%%measure iv\nfor v in sweep(0, 1, 3)\n    x: 'A' = 1\n", "%%measure iv\nfor v in sweep(0, 1, 3):\n    x: A = 1\n"])
+    notebook = open_notebook(
+        [
+            LOAD,
+            "%%measure iv\nfor v in sweep(0, 1, 3)\n    x: 'A' = 1\n",
+            "%%measure iv\nfor v in sweep(0, 1, 3):\n    x: A = 1\n",
+        ]
+    )
     notebook.command("notebook:run-cell-and-select-next")
     notebook.wait_done(0)
     for number, words in ((1, "expected ':'"), (2, "is no unit")):

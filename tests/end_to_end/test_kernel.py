@@ -10,12 +10,12 @@ import xarray as xr
 import labnb
 
 LOAD = "%load_ext labnb\nimport asyncio, time, math\nfrom labnb.sim import register, demo_bench as simulated\nfrom labnb import demo_bench\nregister('lab', simulated(clock='skip'))\nbench = demo_bench('lab')\npsu, dmm = bench.psu, bench.dmm\nfrom labnb.sim import find_bench\nreal = find_bench('lab')"
-BODY = '''%%measure {name} {options}
+BODY = """%%measure {name} {options}
 await psu.channel(1).set(voltage=1, current_limit=0.1).on()
 for x in sweep(range(100), "V"):
     {act}
     y: "A" = x + 0.5
-'''
+"""
 OUTPUT = "real['psu'].output(1)"
 
 
@@ -137,7 +137,9 @@ def test_programmatic_use_gives_an_awaitable_run(lab):
 
 
 def test_a_single_shot_and_an_array_are_recorded(lab, tmp_path):
-    content, _ = lab.run('%%measure shot\nimport numpy as np\nv: "V" = 1.5\nfor k in sweep(range(3)):\n    trace: "V" = np.arange(4.0) * k')
+    content, _ = lab.run(
+        '%%measure shot\nimport numpy as np\nv: "V" = 1.5\nfor k in sweep(range(3)):\n    trace: "V" = np.arange(4.0) * k'
+    )
     assert content["status"] == "ok", content
     data = stored(tmp_path, "shot")
     assert data.v.item() == 1.5
@@ -163,7 +165,10 @@ def test_two_runs_do_not_share_an_instrument(lab):
         ('%%measure a\nfor x in sweep([1], 5):\n    y: "V" = 1', "unit must be a text"),
         ("%%measure a\nfor x in sweep([1]):\n    y: V = 1", "is no unit"),
         ("%%measure a\nfor x in sweep([1]):\n    y: 3 = 1", "is no unit"),
-        ('%%measure a\nfor x in sweep([1]):\n    y: "V" = 1\nfor z in sweep([1]):\n    y: "V" = 1', "under other loops"),
+        (
+            '%%measure a\nfor x in sweep([1]):\n    y: "V" = 1\nfor z in sweep([1]):\n    y: "V" = 1',
+            "under other loops",
+        ),
         ('%%measure a/b\nfor x in sweep([1]):\n    y: "V" = 1', "no '/'"),
         ('%%measure a\nfor x in sweep([1])\n    y: "V" = 1', "expected ':'"),
         ("%%measure a\nfor x in sweep([1]):\n    y = 1", "nothing would be recorded"),
@@ -181,7 +186,9 @@ def test_bad_input_is_refused_before_anything_moves(lab, tmp_path, cell, words):
 
 
 def test_a_value_that_changes_shape_keeps_the_points_before_it(lab, tmp_path):
-    content, _ = lab.run('%%measure shape\nimport numpy as np\nfor x in sweep(range(9)):\n    y: "V" = np.zeros(4 if x < 5 else 3)')
+    content, _ = lab.run(
+        '%%measure shape\nimport numpy as np\nfor x in sweep(range(9)):\n    y: "V" = np.zeros(4 if x < 5 else 3)'
+    )
     text = error_of(content)
     assert "(4,)" in text
     assert "(3,)" in text

@@ -13,18 +13,18 @@ import xarray as xr
 
 import labnb
 
-CELL = '''%%measure fast
+CELL = """%%measure fast
 for outer in sweep(range(40), "K"):
     level: "K" = outer + 0.5
     for inner in sweep(range(50_000), "V"):
         done[0] = outer * 50_000 + inner
         y: "A" = outer * 50_000 + inner + 0.25
-'''
-SETUP = '''%load_ext labnb
+"""
+SETUP = """%load_ext labnb
 import mmap
 file = open("side", "r+b")
 done = memoryview(mmap.mmap(file.fileno(), 8)).cast("q")
-'''
+"""
 KILLS = 20
 
 
