@@ -1,10 +1,12 @@
 """Which runs are under way: nobody else may use their instruments, and those are made safe if the process ends."""
 
+import asyncio
 import atexit
+import sys
 from collections.abc import Sequence
 from typing import Protocol
 
-from labnb.core import PlanError
+from labnb.core import InstrumentError, LinkError, PlanError
 from labnb.instruments import Instrument
 
 _TIMEOUT_S = 2.0
@@ -13,7 +15,6 @@ _TIMEOUT_S = 2.0
 class _Running(Protocol):
     @property
     def run_id(self) -> str: ...
-    def make_safe_now(self, timeout_s: float) -> None: ...
 
 
 _runs: dict[_Running, tuple[Instrument, ...]] = {}
@@ -45,6 +46,38 @@ def leave(run: _Running) -> None:
     _runs.pop(run, None)
 
 
+async def make_all_safe(instruments: Sequence[Instrument]) -> list[InstrumentError]:
+    """Make all of them safe at the same time; return what failed, once each has been tried."""
+    tries = [asyncio.ensure_future(_make_safe(instrument)) for instrument in instruments]
+    results = await asyncio.gather(*tries, return_exceptions=True)
+    failures = list[InstrumentError]()
+    for instrument, result in zip(instruments, results, strict=True):
+        if isinstance(result, BaseException):
+            failures.append(_failure(instrument, result))
+    return failures
+
+
+async def _make_safe(instrument: Instrument) -> None:
+    await instrument.make_safe()
+
+
+def _failure(instrument: Instrument, error: BaseException) -> InstrumentError:
+    what = f"{type(error).__name__}: {error}"
+    if isinstance(error, InstrumentError) and not isinstance(error, LinkError):
+        failure = InstrumentError(f"{instrument.name} is safe, but something it was told before had failed: {what}")
+    else:
+        failure = InstrumentError(
+            f"{instrument.name} may still be ON: making it safe failed: {what}; switch it off by hand"
+        )
+    failure.__cause__ = error
+    return failure
+
+
 def _make_all_safe() -> None:
-    for run in tuple(_runs):
-        run.make_safe_now(_TIMEOUT_S)
+    """Do what is left to do without an event loop, at the end of the process."""
+    for run, instruments in tuple(_runs.items()):
+        for instrument in instruments:
+            try:
+                instrument.make_safe_now(_TIMEOUT_S)
+            except Exception as error:  # noqa: BLE001  the last place where a person can see it; the others go on
+                sys.stderr.write(f"run {run.run_id}: {_failure(instrument, error)}\n")

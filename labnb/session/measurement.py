@@ -8,10 +8,11 @@ from pathlib import Path
 from types import TracebackType
 from typing import Any, Self, TypeVar, overload
 
-from labnb.core import Axis, OpenAxis, Plan, PlanError, SchemaError, Sweep, check_name, sweep
-from labnb.instruments import Instrument, connect_async
+from labnb.core import Axis, InstrumentError, OpenAxis, Plan, PlanError, SchemaError, Sweep, check_name, sweep
+from labnb.instruments import Instrument, connect_async, live_instruments
 from labnb.session import _views
 from labnb.session._acquire import Acquire, check, resolve, settled
+from labnb.session._active import make_all_safe
 from labnb.session.job import Job
 from labnb.session.outline import Loop, Outline, Record, Section
 from labnb.session.run import Run
@@ -63,13 +64,23 @@ class MeasurementSession:
         await self.close()
 
     async def close(self) -> None:
-        """Make the instruments of this session safe; close those that it connected itself."""
-        for _, instrument in self._instruments.values():
-            await instrument.make_safe()
-        for instrument in self._owned:
-            await asyncio.to_thread(instrument.close)
+        """Make all instruments of this session safe; close those that it connected itself.
+
+        Raises InstrumentError if one could not be made safe or closed, after all others were.
+        """
+        held = [instrument for _, instrument in self._instruments.values()]
+        owned, self._owned = self._owned, []
         self._instruments.clear()
-        self._owned.clear()
+        failures = await make_all_safe(held)
+        for instrument in owned:
+            try:
+                await asyncio.to_thread(instrument.close)
+            except InstrumentError as error:
+                failures.append(error)
+        for other in failures[1:]:
+            failures[0].add_note(f"and: {other}")
+        if failures:
+            raise failures[0]
 
     # ---- what it consists of
 
@@ -97,9 +108,11 @@ class MeasurementSession:
         if isinstance(key, Instrument):
             self._instruments[alias] = (identity, key)
             return key
+        held_by_others = live_instruments()
         instrument = await connect_async(key, name=alias, **options)
         self._instruments[alias] = (identity, instrument)
-        self._owned.append(instrument)
+        if instrument not in held_by_others:
+            self._owned.append(instrument)
         return instrument
 
     def parameter(

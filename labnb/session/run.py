@@ -16,7 +16,6 @@ from labnb.core import (
     ABSENT,
     Event,
     Group,
-    InstrumentError,
     LifecycleError,
     PlainPoint,
     RunCancelled,
@@ -261,7 +260,9 @@ class Run:
     async def _finish(self, event: Event, error: BaseException | None) -> None:
         final_event = event
         self._state = step(self._state, Event.CLOSE)
-        failures = await self._make_safe()
+        failures = await _active.make_all_safe(self._job.instruments)
+        for failure in failures:
+            self.warn(str(failure))
         if self._steps.missed:
             self.warn(
                 f"{self._steps.missed} slots of the schedule were missed: the body takes longer than its interval"
@@ -283,27 +284,6 @@ class Run:
         self._lane.close()
         _active.leave(self)
         await self._end_view()
-
-    async def _make_safe(self) -> list[InstrumentError]:
-        """Make every instrument of the run safe, all at the same time; return what failed."""
-        results = await asyncio.gather(
-            *(instrument.make_safe() for instrument in self._job.instruments), return_exceptions=True
-        )
-        failures = list[InstrumentError]()
-        for instrument, result in zip(self._job.instruments, results, strict=True):
-            if isinstance(result, BaseException):
-                failure = InstrumentError(
-                    f"{instrument.name} may still be ON: making it safe failed: {_one_line(result)}; switch it off by hand"
-                )
-                failure.__cause__ = result
-                failures.append(failure)
-                self.warn(str(failure))
-        return failures
-
-    def make_safe_now(self, timeout_s: float) -> None:
-        """Make the instruments safe without a loop, at the end of the process."""
-        for instrument in self._job.instruments:
-            instrument.make_safe_now(timeout_s)
 
     def _close_sinks(self, final: State) -> None:
         for sink in reversed(self._sinks):

@@ -1,5 +1,6 @@
 """`%%measure` in a real kernel, without a browser: exits, errors, bad input."""
 
+import re
 import signal
 import time
 from pathlib import Path
@@ -29,7 +30,7 @@ def lab(tmp_path, kernel_in):
 
 def error_of(content):
     assert content["status"] == "error"
-    return "\n".join(content["traceback"])
+    return re.sub(r"\x1b\[[0-9;]*m", "", "\n".join(content["traceback"]))
 
 
 def stored(folder: Path, name: str):
@@ -204,3 +205,42 @@ def test_what_is_loaded_afterwards_tells_how_it_came_about(lab, tmp_path):
     assert "for x in sweep(range(100)" in str(data.attrs["labnb"])
     assert "first light" in str(data.attrs["labnb"])
     assert "EDU36311A" in str(data.attrs["labnb"])
+
+
+MARKED = """
+from pathlib import Path
+from labnb import Instrument
+
+class Marked(Instrument):
+    def __init__(self, name):
+        self.name = name
+
+    def snapshot(self):
+        return {}
+
+    async def make_safe(self):
+        Path(self.name).write_text("safe by the run")
+
+    def make_safe_now(self, timeout_s=5.0):
+        if self.name == "first":
+            raise OSError("unplugged")
+        Path(self.name).write_text("safe at the end")
+
+first, second = Marked("first"), Marked("second")
+"""
+
+
+def test_closing_the_kernel_makes_the_instruments_of_a_running_measurement_safe(lab, tmp_path):
+    lab.run(MARKED)
+    content, _ = lab.run(
+        '%%measure bg -b\nfirst, second\nfor x in sweep(range(1000)):\n    await asyncio.sleep(0.01)\n    y: "V" = x'
+    )
+    assert content["status"] == "ok"
+    wait_for_points(tmp_path, "bg", 5)
+    process = lab.manager.provisioner.process
+    lab.client.shutdown()
+    process.wait(10)
+    assert (tmp_path / "second").read_text() in ("safe at the end", "safe by the run")
+    run = labnb.load(next(iter(tmp_path.glob("labnb-data/*/*/*/*-bg-*"))))
+    assert int(run.y.notnull().sum()) >= 5
+    assert '"state": "running"' not in str(run.attrs["labnb"])

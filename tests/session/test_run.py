@@ -369,3 +369,44 @@ async def test_an_alias_stands_for_one_instrument(bench, tmp_path):
         session.parameter("psu", [1])
     with pytest.raises(PlanError, match="argument name"):
         await session.instrument("my psu", instruments.psu)
+
+
+async def test_closing_a_session_leaves_no_instrument_on_because_another_failed(bench, tmp_path):
+    class Stuck(Instrument):
+        def __init__(self):
+            self.name = "stuck"
+
+        async def make_safe(self):
+            raise OSError("unplugged")
+
+    instruments, simulated = bench
+    session = Measurement("close", store=tmp_path)
+    await session.instrument("stuck", Stuck())
+    await session.instrument("psu", instruments.psu)
+    await instruments.psu.channel(1).set(voltage=1.0).on()
+    with pytest.raises(InstrumentError, match="stuck may still be ON"):
+        await session.close()
+    assert not simulated["psu"].output(1)
+
+
+async def test_a_session_does_not_close_what_somebody_else_connected(bench, tmp_path):
+    instruments, _ = bench
+    async with Measurement("own", store=tmp_path) as session:
+        assert await session.instrument("supply", instruments.psu) is instruments.psu
+    assert not instruments.psu.closed
+
+
+async def test_a_reading_is_recorded_as_its_number(bench, tmp_path):
+    instruments, _ = bench
+    async with Measurement("reading", store=tmp_path) as session:
+        await session.instrument("dmm", instruments.dmm)
+        session.parameter("k", [1, 2, 3])
+
+        @session.acquire
+        async def measure(dmm):
+            return {"awaited": await dmm.measure_voltage_dc(), "not_awaited": dmm.measure_voltage_dc()}
+
+        run = await session.run()
+    assert run.data.awaited.dtype == run.data.not_awaited.dtype == float
+    assert run.data.awaited.attrs["units"] == "V"
+    assert bool(run.data.not_awaited.notnull().all())
