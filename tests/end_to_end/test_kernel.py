@@ -2,6 +2,7 @@
 
 import re
 import signal
+import subprocess
 import time
 from pathlib import Path
 
@@ -244,3 +245,40 @@ def test_closing_the_kernel_makes_the_instruments_of_a_running_measurement_safe(
     run = labnb.load(next(iter(tmp_path.glob("labnb-data/*/*/*/*-bg-*"))))
     assert int(run.y.notnull().sum()) >= 5
     assert '"state": "running"' not in str(run.attrs["labnb"])
+
+
+def test_a_full_disk_stops_the_run_loudly_and_keeps_every_point(lab, mounted):
+    disk = mounted("size=4m")
+    cell = f"""%%measure full --store {disk}
+psu.channel(1).set(voltage=1, current_limit=0.1).on()
+for x in sweep(range(200_000), "V"):
+    y: "A" = x + 0.5
+"""
+    content, _ = lab.run(cell)
+    text = error_of(content)
+    assert "RecordError" in text
+    assert "no space left" in text.lower()
+    assert "points kept in run full-" in text
+    assert "at x=" in text
+    kept = int(lab.value("full.points"))
+    assert kept > 1000
+    assert lab.value("full.state.value") == "'failed'"
+    assert lab.value(OUTPUT) == "False"
+    subprocess.run(["mount", "-o", "remount,size=64m", disk], check=True)
+    (path,) = disk.glob("*/*/*/*-full-*")
+    found = labnb.load(path).load().y
+    assert int(found.notnull().sum()) == kept
+    assert found.values[:kept].tolist() == [x + 0.5 for x in range(kept)]
+    content, _ = lab.run(cell.replace("200_000", "1000"))
+    assert content["status"] == "ok", content
+
+
+def test_a_read_only_folder_is_refused_before_anything_moves(lab, mounted):
+    disk = mounted("ro")
+    lab.run("written = len(real['psu'].log)")
+    content, _ = lab.run(BODY.format(name="ro", options=f"--store {disk}", act="pass"))
+    text = error_of(content)
+    assert "RecordError" in text
+    assert str(disk) in text
+    assert "read-only" in text.lower()
+    assert lab.value("len(real['psu'].log) - written") == "0"

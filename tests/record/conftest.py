@@ -1,8 +1,6 @@
-"""Small disks, and recorders that are closed after each test."""
+"""Recorders that are closed after each test."""
 
 import contextlib
-import os
-import subprocess
 from collections.abc import Callable, Iterator
 from pathlib import Path
 
@@ -25,26 +23,3 @@ def record(tmp_path: Path) -> Iterator[Callable[..., Recorder]]:
     for recorder in made:
         with contextlib.suppress(RecordError):
             recorder.close(State.CANCELLED)
-
-
-@pytest.fixture
-def mounted(tmp_path: Path) -> Iterator[Callable[[str], Path]]:
-    """Return a function that mounts a tmpfs with the options given."""
-    places: list[Path] = []
-
-    def mount(options: str) -> Path:
-        place = tmp_path / f"disk{len(places)}"
-        place.mkdir()
-        if os.geteuid() != 0:
-            pytest.skip("mounting a small disk needs root")
-        done = subprocess.run(
-            ["mount", "-t", "tmpfs", "-o", options, "none", place], capture_output=True, text=True, check=False
-        )
-        if done.returncode:
-            pytest.skip(f"this machine cannot mount a tmpfs: {done.stderr.strip()}")
-        places.append(place)
-        return place
-
-    yield mount
-    for place in places:
-        subprocess.run(["umount", "-l", place], check=True)
