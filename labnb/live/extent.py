@@ -9,6 +9,7 @@ from labnb.live.si import Scaling, scaling
 
 _MARGIN = 0.05  # of the span, free at each side when limits are set
 _FILLED = 0.25  # of the span, that data fill at least
+_NEAR_ZERO = 0.01  # of the span
 _AHEAD = 0.25  # of the span, taken in advance where data leave the limits
 
 
@@ -55,8 +56,8 @@ class Extent:
             self._set(low - pad, high + pad)
             return True
         span = max(high, self.high) - min(low, self.low)
-        ahead = _AHEAD * span
-        self._set(low - ahead if low < self.low else self.low, high + ahead if high > self.high else self.high)
+        below, above = (_room(edge, span) for edge in (low, high))
+        self._set(low - below if low < self.low else self.low, high + above if high > self.high else self.high)
         return True
 
     def run_ahead(self, high: float) -> bool:
@@ -83,6 +84,11 @@ class Extent:
             (self.low - self.scaling.offset) / self.scaling.factor,
             (self.high - self.scaling.offset) / self.scaling.factor,
         )
+
+
+def _room(edge: float, span: float) -> float:
+    """Return how much room to take beyond data that left the limits: noise about zero asks for less than a trend."""
+    return (_MARGIN if abs(edge) < _NEAR_ZERO * span else _AHEAD) * span
 
 
 def _breadth(value: float) -> float:

@@ -152,3 +152,12 @@ def test_a_fixed_axis_shows_its_whole_range_from_the_start():
     assert curves.x.high >= 0.3
     assert curves.x.limits == pytest.approx((-3, 303))
     assert curves.x.label == "voltage (mV)"
+
+
+def test_noise_about_zero_takes_little_room_below_a_curve():
+    extent = Extent("current", "A")
+    extent.fit(-1e-12, 1e-9)
+    extent.fit(-1e-12, 0.02)
+    extent.fit(-3e-12, 0.02)
+    extent.fit(-9e-10, 0.02)
+    assert -0.0015 < extent.low < 0
