@@ -110,7 +110,7 @@ class _Writer:
         body = self._block(self._tree.body)
         if timed:
             self._loops[0].after = self._section
-            body = [self._time_loop(body)]
+            body = [self._time_loop(body), _left(0)]
         axes = {loop.name for loop in self._loops}
         inherited = tuple(sorted((self._assigned & self._names & set(known)) - axes))
         module = ast.Module([self._sweeps_function(), self._body_function(body, inherited)], [])
@@ -143,7 +143,7 @@ class _Writer:
     def _statement(self, node: ast.stmt) -> list[ast.stmt]:
         match node:
             case ast.For() if self._is_sweep(node.iter):
-                return [self._sweep(node)]
+                return self._sweep(node)
             case ast.AsyncFor() if self._is_sweep(node.iter):
                 self._fail(node, "write `for`, not `async for`, over a sweep; its body may await all the same")
             case ast.For() | ast.AsyncFor() | ast.While():
@@ -153,7 +153,7 @@ class _Writer:
             case ast.AnnAssign():
                 return [self._record(node)]
             case ast.Break() | ast.Continue():
-                return self._leave(node)
+                self._leave()
             case ast.FunctionDef() | ast.AsyncFunctionDef() | ast.ClassDef():
                 self._check_nested(node)
             case _:
@@ -169,7 +169,7 @@ class _Writer:
                     setattr(holder, block, self._block(getattr(holder, block)))
         self._branches -= 1
 
-    def _sweep(self, node: ast.For) -> ast.stmt:
+    def _sweep(self, node: ast.For) -> list[ast.stmt]:
         if not isinstance(node.target, ast.Name):
             self._fail(node, "a sweep loop has one name: for voltage in sweep(...)")
         around = self._loop, self._branches, self._plain_loops
@@ -179,11 +179,14 @@ class _Writer:
         self._loops[key].after = self._section
         self._loop, self._branches, self._plain_loops = around
         self._section = self._new_section()
+        straight = self._loops[key].straight
+        self._branches += not straight  # what a `break` skips may be absent
         node.orelse = self._block(node.orelse)
+        self._branches -= not straight
         node.iter = ast.copy_location(self._setpoints(key, node.iter), node.iter)
         if self._awaiting:
             node.body.insert(0, self._rest())
-        return node
+        return [node] if straight else [node, _left(key)]
 
     def _open_loop(self, name: str, node: ast.AST) -> int:
         for loop in self._loops:
@@ -191,6 +194,7 @@ class _Writer:
                 self._fail(node, f"the axis {name!r} is used twice; every sweep needs a name of its own")
         if name in self._lines_of:
             self._fail(node, f"{name!r} is recorded in line {self._lines_of[name]}; the axis needs another name")
+        self._sections[self._section].conditional |= bool(self._branches)  # the loop may never be entered
         key = len(self._loops)
         self._loops.append(_LoopDraft(name, self._loop, self._section))
         self._loop = key
@@ -208,13 +212,10 @@ class _Writer:
         self._hoisted.append((key, iterable))
         return _call("loop", ast.Constant(key))
 
-    def _leave(self, node: ast.stmt) -> list[ast.stmt]:
-        """Keep what this pass has recorded before a break or continue leaves it."""
-        if self._plain_loops or self._loop is None:
-            return [node]
-        self._loops[self._loop].straight = False
-        keep = ast.Expr(_call("keep", ast.Constant(self._section)))
-        return [ast.copy_location(keep, node), node]
+    def _leave(self) -> None:
+        """Take note that a break or continue may leave a pass anywhere."""
+        if self._loop is not None and not self._plain_loops:
+            self._loops[self._loop].straight = False
 
     def _record(self, node: ast.AnnAssign) -> ast.stmt:
         if not isinstance(node.target, ast.Name):
@@ -306,6 +307,10 @@ def _row(section: int) -> str:
 
 def _call(method: str, *arguments: ast.expr) -> ast.expr:
     return ast.Call(ast.Attribute(ast.Name(_STEPS, ast.Load()), method, ast.Load()), list(arguments), [])
+
+
+def _left(key: int) -> ast.stmt:
+    return ast.Expr(_call("left", ast.Constant(key)))
 
 
 def _take_row(section: int) -> ast.stmt:

@@ -36,13 +36,14 @@ _TURN_NS = 15_000_000  # an awaiting body gives the loop a turn at least this of
 class Slot:
     """One section at run time: its row, and where the row goes."""
 
-    __slots__ = ("_kept", "blank", "count", "group", "key", "put", "records", "row", "section")
+    __slots__ = ("_kept", "_place", "blank", "count", "group", "key", "put", "records", "row", "section")
 
     def __init__(self, section: Section, put: Put) -> None:
         self.section = section
         self.key = section.key
         self.put = put
         self.count = 0
+        self._place = -1
         self.group: Group | None = None
         self.define(section.records)
 
@@ -53,13 +54,22 @@ class Slot:
         self.row: list[object] = list(self.blank)
         self._kept: tuple[object, ...] = tuple(self.blank)
 
-    def take(self) -> tuple[object, ...]:
-        """Return the row as it stands; a conditional one begins anew after it."""
+    def commit(self, place: int, time_ns: int) -> None:
+        """Put the row as it stands. A conditional one is left out if blank, adds to what `place` has, and is blanked."""
         values = tuple(self.row)
-        if self.section.conditional:
-            self._kept = values
-            self.row[:] = self.blank
-        return values
+        if not self.section.conditional:
+            self.put((self.key, place, values, time_ns))
+            self.count += 1
+            return
+        if all(value is ABSENT for value in values):
+            return
+        again = place == self._place
+        if again:
+            values = tuple(old if new is ABSENT else new for old, new in zip(self._kept, values, strict=True))
+        self.row[:] = self.blank
+        self.put((self.key, place, values, time_ns))
+        self._kept, self._place = values, place
+        self.count += not again
 
     @property
     def shown(self) -> tuple[object, ...]:
@@ -92,6 +102,10 @@ class Steps:
         self.gate = Gate(self._look_up)
         self.slots = tuple(Slot(section, self._first) for section in outline.sections)
         self.rows = tuple(slot.row for slot in self.slots)
+        self._loose = {
+            key: tuple(s.key for s in outline.sections if s.loop == key and s.conditional and s.records)
+            for key in (None, *(loop.key for loop in outline.loops))
+        }
         self.missed = 0
         self._interval_ns = self._start_ns = self._ticking = 0
         self._awaiting = awaiting
@@ -112,23 +126,27 @@ class Steps:
         if not isinstance(axis, Axis):
             raise PlanError(f"axis {axis.name!r} follows the clock; it cannot be swept")
         base = self._enter(loop) * axis.size
-        slot = None if loop.after is None else self.slots[loop.after]
-        return self._walk(key, enumerate(axis.values, base), slot)
+        return self._walk(loop, enumerate(axis.values, base))
 
-    def _walk(self, key: int, setpoints: "enumerate[Value]", slot: Slot | None) -> Iterator[Value]:
-        whole = slot is not None and not slot.section.conditional
-        leaf = all(loop.parent != key for loop in self.outline.loops)
+    def _walk(self, loop: Loop, setpoints: "enumerate[Value]") -> Iterator[Value]:
+        key, slot = loop.key, None if loop.after is None else self.slots[loop.after]
+        whole = slot is not None and not slot.section.conditional and not self._loose[key]
+        leaf = all(inner.parent != key for inner in self.outline.loops)
         for place, value in setpoints:
             self._places[key], self._current = place, key
             if time.monotonic_ns() >= self._turn_ns:
                 self._turn()
             yield value
-            if slot is not None:
-                self.keep(slot.key)
+            self._pass(loop)
             if whole and leaf and slot is not None:
                 break
         if whole and leaf and slot is not None:
             yield from self._walk_fast(key, setpoints, slot)
+        self._current = loop.parent
+
+    def left(self, key: int) -> None:
+        """Commit what loop `key` has recorded in a pass that a `break` has ended."""
+        self._keep_loose(key)
         self._current = self.outline.loops[key].parent
 
     def _walk_fast(self, key: int, setpoints: "enumerate[Value]", slot: Slot) -> Iterator[Value]:
@@ -162,8 +180,7 @@ class Steps:
             self._places[key], self._current = place, key
             self._turn()
             yield place * interval_s
-            if loop.after is not None:
-                self.keep(loop.after)
+            self._pass(loop)
             behind = (time.monotonic_ns() - self._start_ns) // self._interval_ns
             following = max(place + 1, behind)
             self.missed += (following if end is None else min(following, end)) - place - 1
@@ -210,6 +227,7 @@ class Steps:
         self._entered[loop.key] = place
         if loop.before is not None:
             self.keep(loop.before)
+        self._keep_loose(loop.parent)
         for slot in self.slots:
             if slot.section.loop == loop.key:
                 slot.row[:] = slot.blank
@@ -220,18 +238,26 @@ class Steps:
     def keep(self, section: int) -> None:
         """Commit the row of `section` at the present setpoint, unless this pass recorded nothing in it."""
         slot = self.slots[section]
-        values = slot.take()
-        if slot.section.conditional and all(value is ABSENT for value in values):
-            return
         place = 0 if slot.section.loop is None else self._places[slot.section.loop]
-        slot.put((slot.key, place, values, time.monotonic_ns() + self._wall_ns))
-        slot.count += 1
+        slot.commit(place, time.monotonic_ns() + self._wall_ns)
+
+    def _keep_loose(self, loop: int | None) -> None:
+        """Commit what the conditional sections of `loop` hold, wherever the body has come from."""
+        for section in self._loose[loop]:
+            self.keep(section)
+
+    def _pass(self, loop: Loop) -> None:
+        """End one pass of `loop`."""
+        if loop.after is not None:
+            self.keep(loop.after)
+        self._keep_loose(loop.key)
 
     def finish(self) -> None:
         """Commit what the body recorded after its last loop."""
         self._current = None
         if self.outline.last is not None:
             self.keep(self.outline.last)
+        self._keep_loose(None)
 
     def _first(self, point: PlainPoint) -> None:
         """Declare the group of a section with its first row, then let all others go the short way."""

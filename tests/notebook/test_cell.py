@@ -107,6 +107,65 @@ for a in sweep(range(4)):
     assert found["x"] == {0: -0.5, 1: -1.0, 3: 1.0}
 
 
+def test_what_is_recorded_before_a_sweep_that_is_not_entered_is_kept():
+    found, _, _ = run(
+        """
+for t in sweep([0, 1, 2]):
+    a: "A" = t
+    if t == 1:
+        for x in sweep([0, 1]):
+            y: "A" = x
+    elif t == 2:
+        b: "A" = t
+        for z in sweep([5]):
+            w: "A" = z
+    last: "B" = t
+"""
+    )
+    assert found["a"] == {0: 0, 1: 1, 2: 2}
+    assert found["y"] == {2: 0, 3: 1}
+    assert found["b"] == {2: 2}
+    assert found["w"] == {2: 5}
+    assert found["last"] == {0: 0, 1: 1, 2: 2}
+
+
+def test_a_shot_before_a_sweep_that_is_not_entered_is_kept():
+    found, _, _ = run('a: "A" = 5\nif a > 9:\n    for x in sweep([0, 1]):\n        y: "A" = x')
+    assert found == {"a": {0: 5}}
+
+
+def test_a_record_in_the_else_of_a_sweep_is_absent_where_a_break_skipped_it():
+    found, _, _ = run(
+        """
+for a in sweep([0, 1, 2]):
+    for b in sweep([0, 1]):
+        y: "A" = a * 10 + b
+        if a == 1:
+            break
+    else:
+        z: "A" = a
+"""
+    )
+    assert found["y"] == {0: 0, 1: 1, 2: 10, 4: 20, 5: 21}
+    assert found["z"] == {0: 0, 2: 2}
+
+
+@pytest.mark.parametrize(("leave", "left"), [("continue", [0, 1, 2]), ("break", [0, 1])])
+def test_what_finally_records_belongs_to_the_same_point_as_what_was_recorded_before_the_leap(leave, left):
+    found, _, _ = run(
+        f"""
+for v in sweep([0, 1, 2]):
+    try:
+        y: "A" = v
+        if v == 1:
+            {leave}
+    finally:
+        z: "B" = v * 100
+"""
+    )
+    assert found == {"y": {v: v for v in left}, "z": {v: v * 100 for v in left}}
+
+
 def test_a_record_after_a_plain_loops_break_is_kept():
     found, _, _ = run(
         """
