@@ -22,7 +22,7 @@ class Performance:
     ) -> None:
         self._job, self._steps, self._lane, self._companions = job, steps, lane, companions
         self._body: asyncio.Task[None] | None = None
-        self._cut = False
+        self._cut = self._cancelled = False
 
     def cut(self) -> None:
         """Break off what the body awaits, because it shall stop. A blocking body leaves at its next point anyway."""
@@ -36,16 +36,49 @@ class Performance:
             async with asyncio.TaskGroup() as group:
                 beside = [group.create_task(_run(companion)) for companion in self._companions]
                 self._body = group.create_task(self._acquire())
-                await asyncio.wait([self._body])
+                await self._end_of(self._body)
                 for task in beside:
                     task.cancel()
         except asyncio.CancelledError:
             return Event.CANCEL, None
         except BaseExceptionGroup as errors:
-            return _judge(_first_of(errors))
-        if self._body.cancelled():
-            return (Event.HALT if self._cut else Event.CANCEL), None
-        return Event.COMPLETE, None
+            return self._judge(errors.exceptions[0])
+        return self._ended_quietly(self._body)
+
+    async def _end_of(self, body: asyncio.Task[None]) -> None:
+        """Wait for the body. If this is cancelled, a body that catches the cancelling still ends at its next point."""
+        try:
+            await asyncio.wait([body])
+        except asyncio.CancelledError:
+            if not body.done():  # a body that raised cancels this too, through the group
+                self._cancelled = True
+                self._steps.gate.give(Order.STOP)
+            raise
+
+    def _ended_quietly(self, body: asyncio.Task[None]) -> Outcome:
+        if not body.cancelled():
+            return (Event.HALT if self._steps.gate.order is Order.STOP else Event.COMPLETE), None
+        if self._cut:
+            return Event.HALT, None
+        return Event.FAIL, LabnbError(
+            "the body awaited something that was cancelled (a task of its own?), though nobody cancelled this run; "
+            "catch asyncio.CancelledError where that is awaited"
+        )
+
+    def _judge(self, error: BaseException) -> Outcome:
+        """Say how a body ended that raised; what its own task groups wrapped around our orders does not count."""
+        if isinstance(error, BaseExceptionGroup):
+            group = cast("BaseExceptionGroup[BaseException]", error)
+            orders, own = group.split((Halted, Interrupted))
+            if orders is not None and own is None:
+                error = _first_of(orders)
+            elif own is not None:
+                error = own
+        if isinstance(error, Interrupted):
+            return Event.CANCEL, None
+        if isinstance(error, Halted):
+            return (Event.CANCEL if self._cancelled else Event.HALT), None
+        return Event.FAIL, error
 
     async def _acquire(self) -> None:
         if not self._job.awaiting:
@@ -77,14 +110,6 @@ class Performance:
 
 async def _run(companion: Callable[[], Awaitable[None]]) -> None:
     await companion()
-
-
-def _judge(error: BaseException) -> Outcome:
-    if isinstance(error, Interrupted):
-        return Event.CANCEL, None
-    if isinstance(error, Halted):
-        return Event.HALT, None
-    return Event.FAIL, error
 
 
 def _first_of(group: BaseExceptionGroup[BaseException]) -> BaseException:

@@ -1,6 +1,7 @@
 """A run and its one exit: whatever ends it, points are kept, instruments are safe, and the state is true."""
 
 import asyncio
+import contextlib
 import threading
 import time
 
@@ -11,6 +12,7 @@ import xarray as xr
 from labnb.core import (
     Axis,
     InstrumentError,
+    LabnbError,
     LifecycleError,
     PlanError,
     RecordError,
@@ -155,6 +157,87 @@ async def test_a_blocking_body_leaves_the_loop_alone_and_stops_between_two_point
     assert 5 <= run.points < 99
     assert stored(run).notnull().sum() == run.points
     assert not simulated["psu"].output(1)
+
+
+@pytest.mark.parametrize(("how", "state"), [("stop", State.STOPPED), ("cancel", State.CANCELLED)])
+@pytest.mark.parametrize("around", ["each point", "everything"])
+async def test_a_body_that_catches_everything_still_ends_and_never_says_done(bench, tmp_path, how, state, around):
+    instruments, simulated = bench
+    reached = asyncio.Event()
+
+    async def body(steps):
+        await instruments.psu.channel(1).set(voltage=1.0, current_limit=0.1).on()
+        with contextlib.suppress(BaseException if around == "everything" else RuntimeError):
+            for x in steps.loop(0):
+                if steps.due:
+                    await steps.rest()
+                if x == 5:
+                    reached.set()
+                with contextlib.suppress(BaseException if around == "each point" else RuntimeError):
+                    await asyncio.sleep(60 if x == 5 else 0)
+                steps.rows[0][0] = 1.0
+
+    run = Run(job_of(body, awaiting=True, instruments=(instruments.psu,)), tmp_path).start()
+    await reached.wait()
+    getattr(run, how)()
+    async with asyncio.timeout(5):
+        await asyncio.gather(run, return_exceptions=True)
+    assert run.state is state
+    assert run.points <= 6
+    assert not simulated["psu"].output(1)
+
+
+async def test_a_body_that_awaits_a_cancelled_task_has_failed_and_says_so(tmp_path):
+    async def body(steps):
+        for _ in steps.loop(0):
+            task = asyncio.create_task(asyncio.sleep(60))
+            task.cancel()
+            await task
+
+    run = Run(job_of(body, awaiting=True), tmp_path)
+    with pytest.raises(LabnbError, match="awaited something that was cancelled"):
+        await run.foreground()
+    assert run.state is State.FAILED
+
+
+async def test_errors_of_the_bodys_own_task_group_are_all_told(tmp_path):
+    async def bad(text):
+        raise ValueError(text)
+
+    async def body(steps):
+        for _ in steps.loop(0):
+            async with asyncio.TaskGroup() as group:
+                group.create_task(bad("one"))
+                group.create_task(bad("two"))
+
+    run = Run(job_of(body, awaiting=True), tmp_path)
+    with pytest.raises(ExceptionGroup) as caught:
+        await run.foreground()
+    assert [str(error) for error in caught.value.exceptions] == ["one", "two"]
+
+
+@pytest.mark.parametrize(("how", "state"), [("stop", State.STOPPED), ("cancel", State.CANCELLED)])
+async def test_a_run_inside_of_the_bodys_own_task_group_ends_as_it_was_told(tmp_path, how, state):
+    reached = asyncio.Event()
+
+    async def body(steps):
+        async with asyncio.TaskGroup() as group:
+            group.create_task(asyncio.sleep(60))
+            for x in steps.loop(0):
+                if steps.due:
+                    await steps.rest()
+                if x == 5:
+                    reached.set()
+                await asyncio.sleep(0.02)
+                steps.rows[0][0] = 1.0
+
+    run = Run(job_of(body, awaiting=True), tmp_path).start()
+    await reached.wait()
+    getattr(run, how)()
+    async with asyncio.timeout(5):
+        await asyncio.gather(run, return_exceptions=True)
+    assert run.state is state
+    assert run.error is None
 
 
 async def test_cancelling_a_blocking_body_waits_for_its_thread(bench, tmp_path):
