@@ -2,10 +2,14 @@
 
 import ast
 import platform
+import sysconfig
 import types
+from collections import deque
 from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass
 from difflib import get_close_matches
+from functools import partial
+from itertools import islice
 from typing import Any, cast
 
 from labnb.core import Axis, CellError, OpenAxis, PlanError, Sweep
@@ -45,7 +49,7 @@ def prepare(request: Request, source: str, filename: str, names: Namespace) -> P
     functions = Namespace()
     # The user's own code, compiled from his cell; it sees the notebook's names as its globals.
     exec(compile(cell.module, filename, "exec", dont_inherit=True), names, functions)  # noqa: S102
-    axes = _axes(cell, functions[SWEEPS])
+    axes = _axes(cell, _as_the_cell(functions[SWEEPS]))
     if timed:
         axes[0] = _time_axis(request)
     instruments = tuple(dict.fromkeys(find_instruments(cell.names, names)))
@@ -111,34 +115,81 @@ def _metadata(request: Request, source: str) -> dict[str, object]:
 
 
 def find_instruments(wanted: tuple[str, ...], names: Mapping[str, object]) -> Iterator[Instrument]:
-    """Yield the instruments behind the names that a body uses: also in benches, and in functions that it calls."""
+    """Yield the instruments that a body can reach by the names it uses, whatever they are held in.
+
+    It looks into functions, methods, containers and objects of the notebook's own, a few steps deep: what is not found
+    is not made safe.
+    """
     seen = set[int]()
-    waiting = [names[name] for name in wanted if name in names]
-    while waiting:
-        value = waiting.pop(0)
-        if id(value) in seen:
+    waiting = deque((names[name], 0) for name in wanted if name in names)
+    while waiting and len(seen) < _MOST_OBJECTS:
+        value, depth = waiting.popleft()
+        if id(value) in seen or isinstance(value, _PLAIN):
             continue
         seen.add(id(value))
         if isinstance(value, Instrument):
             yield value
-        elif isinstance(value, types.FunctionType):
-            waiting.extend(_used_by(value))
-        elif isinstance(value, types.MethodType):
-            waiting.append(value.__self__)
-        elif isinstance(value, dict | list | tuple) and len(value) < 100:
-            values = cast("dict[object, object]", value).values() if isinstance(value, dict) else value
-            waiting.extend(item for item in values if isinstance(item, Instrument))
-        elif not isinstance(value, type | types.ModuleType):
-            held = cast("dict[str, object]", getattr(value, "__dict__", {}))
-            waiting.extend(item for item in tuple(held.values()) if isinstance(item, Instrument))
+        elif depth < _DEPTH:
+            waiting.extend((inner, depth + 1) for inner in _held_by(value))
+
+
+_MOST_OBJECTS, _MOST_ITEMS, _DEPTH = 10_000, 100, 6
+_PLAIN = (str, bytes, bool, int, float, complex, type(None), types.ModuleType, types.BuiltinFunctionType)
+
+
+def _held_by(value: object) -> Iterator[object]:
+    """Yield what `value` refers to and may use when it is used."""
+    if isinstance(value, types.FunctionType):
+        yield from _used_by(value)
+    elif isinstance(value, types.MethodType):
+        yield from (value.__self__, value.__func__)
+    elif isinstance(value, partial):
+        call = cast("partial[object]", value)
+        yield from (call.func, *call.args, *call.keywords.values())
+    elif isinstance(value, dict | types.MappingProxyType):
+        yield from islice(tuple(cast("dict[object, object]", value).values()), _MOST_ITEMS)
+    elif isinstance(value, list | tuple | set | frozenset | deque):
+        yield from islice(cast("list[object]", value), _MOST_ITEMS)
+    else:
+        yield from _parts_of(value)
+
+
+def _parts_of(value: object) -> Iterator[object]:
+    """Yield the attributes of an object, and the methods of a class that was written in the notebook."""
+    yield from islice(tuple(cast("dict[str, object]", getattr(value, "__dict__", {})).values()), _MOST_ITEMS)
+    kind = value if isinstance(value, type) else type(value)
+    for base in kind.__mro__:
+        slots: object = base.__dict__.get("__slots__", ())
+        for slot in (slots,) if isinstance(slots, str) else cast("tuple[str, ...]", slots):
+            yield getattr(value, slot, None)
+        if base.__module__ == "__main__":
+            yield from islice(tuple(base.__dict__.values()), _MOST_ITEMS)
 
 
 def _used_by(function: types.FunctionType) -> Iterator[object]:
-    for name in function.__code__.co_names:
-        if name in function.__globals__:
-            yield function.__globals__[name]
+    if not _is_installed(function):  # a library's globals are not the body's business
+        for name in _names_in(function.__code__):
+            if name in function.__globals__:
+                yield function.__globals__[name]
     for cell in function.__closure__ or ():
         try:
             yield cell.cell_contents
         except ValueError:  # not assigned yet
             continue
+    yield from function.__defaults__ or ()
+    yield from (function.__kwdefaults__ or {}).values()
+
+
+def _is_installed(function: types.FunctionType) -> bool:
+    file: object = function.__globals__.get("__file__")
+    return str(function.__module__).partition(".")[0] == "labnb" or (
+        isinstance(file, str) and file.startswith(tuple(sysconfig.get_paths().values()))
+    )
+
+
+def _names_in(code: types.CodeType) -> Iterator[str]:
+    """Yield the names that a function uses, also in functions and comprehensions inside of it."""
+    yield from code.co_names
+    for constant in code.co_consts:
+        if isinstance(constant, types.CodeType):
+            yield from _names_in(constant)

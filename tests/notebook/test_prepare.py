@@ -1,0 +1,77 @@
+"""Which instruments a body can reach: those are made safe when its run ends."""
+
+import functools
+
+import pytest
+
+from labnb.instruments import demo
+from labnb.notebook.prepare import find_instruments
+from labnb.sim import demo_bench, register
+
+
+class Slotted:
+    __slots__ = ("missing", "psu")
+
+    def __init__(self, psu):
+        self.psu = psu
+
+
+class Holder:
+    def __init__(self, held):
+        self.held = held
+
+
+@pytest.fixture(scope="module")
+def bench():
+    register("reach", demo_bench(clock="skip"))
+    instruments = demo("reach")
+    yield instruments
+    for instrument in (instruments.psu, instruments.dmm, instruments.oven):
+        instrument.close()
+
+
+def in_a_function(psu):
+    notebook = {"psu": psu}
+    exec("def switch():\n    return [psu.channel(k).on() for k in (1, 2)]", notebook)
+    return notebook["switch"]
+
+
+def as_a_default(psu):
+    first = psu.channel(1)
+
+    def switch(channel=first):
+        return channel.on()
+
+    return switch
+
+
+def in_a_method(psu):
+    notebook = {"psu": psu, "__name__": "__main__"}
+    exec("class Device:\n    def switch(self):\n        return psu.channel(1).on()", notebook)
+    return notebook["Device"]()
+
+
+@pytest.mark.parametrize(
+    "held",
+    [
+        lambda psu: psu,
+        lambda psu: psu.channel(1),
+        lambda psu: [psu.channel(1)],
+        lambda psu: {"gate": psu.channel(1)},
+        lambda psu: psu.channel(1).set,
+        lambda psu: functools.partial(psu.channel(1).set, voltage=1),
+        lambda psu: lambda: psu,
+        as_a_default,
+        lambda psu: Holder(Holder(psu.channel(1))),
+        Slotted,
+        in_a_function,
+        in_a_method,
+    ],
+)
+def test_an_instrument_is_found_whatever_holds_it(bench, held):
+    assert list(find_instruments(("name",), {"name": held(bench.psu)})) == [bench.psu]
+
+
+def test_instruments_that_the_body_does_not_name_are_left_alone(bench):
+    names = {"dmm": bench.dmm, "psu": bench.psu, "demo": demo, "pytest": pytest, "wrap": functools.wraps}
+    assert list(find_instruments(("dmm", "demo", "pytest", "wrap", "unknown"), names)) == [bench.dmm]
