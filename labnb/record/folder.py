@@ -73,3 +73,11 @@ def _own_folder(day: Path, stem: str) -> Path:
         with contextlib.suppress(FileExistsError):
             path.mkdir()
             return path
+
+
+def make_store(store: Path, text: str) -> None:
+    """Make an empty zarr store, under another name first: whoever sees the folder can open it."""
+    spare = store.with_name(f".{store.name}.partial")
+    spare.mkdir(exist_ok=True)  # an earlier try may have died
+    (spare / "zarr.json").write_text(text)
+    spare.rename(store)

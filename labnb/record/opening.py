@@ -1,6 +1,5 @@
 """Opens a run: a finished one as it lies there, a broken one after its journal has been replayed."""
 
-import contextlib
 import errno
 import json
 import os
@@ -15,9 +14,10 @@ import numpy as np
 from numpy.typing import NDArray
 
 from labnb.core import Group, Json, RecordError, RunLocked, State, SystemClock
-from labnb.record.files import reason, sync_path, write_whole
-from labnb.record.folder import boot_id, write_note
+from labnb.record.files import reason, remove_tree, sync_path, write_whole
+from labnb.record.folder import boot_id, make_store, write_note
 from labnb.record.journal import START, Batch, RowCodec, Scanner, read_start
+from labnb.record.layout import root_text
 from labnb.record.lock import take_lock
 from labnb.record.materialiser import Materialiser
 from labnb.record.runfile import RunFile, groups_json, stamp
@@ -62,7 +62,10 @@ def load(path: Path | str) -> "xr.Dataset":
 def open_run(path: Path | str) -> StoredRun:
     """Return a run, given its folder or its `data.zarr`; completed as by `load`. Raises RecordError."""
     folder = _folder(Path(path))
-    alive = _settle(folder)
+    return _stored(folder, alive=_settle(folder))
+
+
+def _stored(folder: Path, *, alive: bool) -> StoredRun:
     run = RunFile.read(folder / "run.json")
     state = run.state if alive or run.state.ended else State.INTERRUPTED
     points = run.points if run.state.ended else _committed(folder)
@@ -86,7 +89,7 @@ def recover(path: Path | str) -> StoredRun:
                 f"run {run.run_id} in {folder} cannot be completed: {reason(error)}; its journal is kept, and what was "
                 f"committed can be opened by xarray.open_zarr({str(folder / 'data.zarr')!r})"
             ) from error
-    return open_run(folder)
+    return _stored(folder, alive=False)
 
 
 def _folder(path: Path) -> Path:
@@ -148,7 +151,7 @@ class _Found:
 def _recover(folder: Path, run: RunFile) -> None:
     lock = take_lock(folder / "lock")
     try:
-        with contextlib.suppress(FileNotFoundError):  # completed by another process in the meantime
+        if (folder / "journal").exists():  # else another process has completed it in the meantime
             _complete(folder, RunFile.read(folder / "run.json"))
     finally:
         os.close(lock)
@@ -159,6 +162,8 @@ def _complete(folder: Path, run: RunFile) -> None:
     try:
         found = _inspect(journal, folder)
         _cut(journal, folder, found)
+        if not (folder / "data.zarr").exists():  # it died at its very start, or somebody deleted it
+            make_store(folder / "data.zarr", root_text(run.root_attributes(run.state, 0, None), {}))
         store = Materialiser(folder / "data.zarr", keep_arrays=True)
         for group in found.groups:
             store.declare(group)
@@ -177,7 +182,7 @@ def _complete(folder: Path, run: RunFile) -> None:
     run.write(state=state.value, points=points, ended=ended, groups=groups_json(found.groups), recovery=report)
     write_note(folder, SystemClock.time_ns(), "recovered", f"completed from the journal, {points} points", report)
     for spare in folder.glob(".*.partial"):
-        spare.unlink()
+        remove_tree(spare, []) if spare.is_dir() else spare.unlink()
     (folder / "journal").unlink()
     sync_path(folder)
 

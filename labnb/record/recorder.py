@@ -25,9 +25,9 @@ from labnb.core import (
     check_name,
 )
 from labnb.record.files import reason, remove_tree, sync_path, write_whole
-from labnb.record.folder import boot_id, make_folder, write_note
+from labnb.record.folder import boot_id, make_folder, make_store, write_note
 from labnb.record.journal import HEAD, MAGIC, START, RowCodec, group_record, run_record, slot
-from labnb.record.layout import Layout
+from labnb.record.layout import Layout, root_text
 from labnb.record.lock import take_lock
 from labnb.record.materialiser import Materialiser, open_chunks
 from labnb.record.points import Item, Row, row_record
@@ -104,7 +104,7 @@ class Recorder:
             write_whole(path / "journal", start, spare=path / ".journal.partial", durable=True)
             journal = os.open(path / "journal", os.O_WRONLY | os.O_APPEND | os.O_CLOEXEC)
             undo.callback(os.close, journal)
-            (path / "data.zarr").mkdir()
+            make_store(path / "data.zarr", root_text(run.root_attributes(State.RUNNING, 0, None), {}))
             recorder = cls(path, run, clock, lock, journal, period_s)
             undo.callback(recorder._follower.close)
             recorder._writer.cycle()
