@@ -1,0 +1,64 @@
+"""What the README shows runs as printed."""
+
+import re
+import subprocess
+import sys
+import tomllib
+from pathlib import Path
+
+ROOT = Path(__file__).parents[2]
+TEXT = (ROOT / "README.md").read_text()
+BLOCKS = re.findall(r"```(\w+)\n(.*?)```", TEXT, re.DOTALL)
+
+
+def run(code, folder):
+    done = subprocess.run(
+        [sys.executable, "-W", "error", "-c", code], cwd=folder, capture_output=True, text=True, check=False
+    )
+    assert done.returncode == 0, done.stderr
+    return done.stdout
+
+
+def python_block(word):
+    (block,) = [text for kind, text in BLOCKS if kind == "python" and word in text]
+    return block
+
+
+def test_the_script_measures_a_diode(tmp_path):
+    printed = run(python_block("asyncio.run(main())"), tmp_path)
+    assert "<xarray.Dataset>" in printed
+    assert "(voltage: 3)" in printed
+    assert "current" in printed
+
+
+def test_the_instrument_of_ones_own_is_a_class_that_works(tmp_path):
+    run(python_block("class Thermostat") + "\nassert Thermostat.setpoint.unit == 'K'", tmp_path)
+
+
+def test_the_cells_run_in_a_kernel(tmp_path, kernel_in):
+    kernel = kernel_in(tmp_path)
+    content, _ = kernel.run(python_block("bench = demo_bench()"))
+    assert content["status"] == "ok", content
+    cell = python_block("%%measure iv").replace("81", "5")
+    content, _ = kernel.run("await oven.heater.on()\nawait psu.channel(1).set(voltage=0, current_limit=0.1).on()")
+    assert content["status"] == "ok", content
+    content, _ = kernel.run(cell, timeout=100)
+    assert content["status"] == "ok", content
+    assert kernel.value("iv.data.sizes['voltage'], iv.state.value") == "(5, 'done')"
+    content, _ = kernel.run(python_block("iv.data.current.sel"))
+    assert content["status"] == "ok", content
+
+
+def test_the_two_commands_are_those_that_are_tested():
+    commands = [text.strip() for kind, text in BLOCKS if kind == "bash"]
+    script = (ROOT / ".ci" / "run").read_text()
+    assert commands[0] == "python3 -m venv .venv && .venv/bin/pip install . && .venv/bin/labnb demo"
+    for command in commands:
+        assert command.replace("pip install", "pip install --quiet") in script
+
+
+def test_the_extras_that_the_readme_names_exist():
+    extras = tomllib.loads((ROOT / "pyproject.toml").read_text())["project"]["optional-dependencies"]
+    named = set(re.findall(r"'\.\[(\w+)\]'", TEXT))
+    assert named
+    assert named <= set(extras)
