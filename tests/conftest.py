@@ -1,5 +1,6 @@
 """What several rooms' tests share."""
 
+import asyncio
 import os
 import subprocess
 from collections.abc import Callable, Iterator
@@ -29,3 +30,17 @@ def mounted(tmp_path: Path) -> Iterator[Callable[[str], Path]]:
     yield mount
     for place in places:
         subprocess.run(["umount", "-l", place], check=True)
+
+
+@pytest.fixture
+async def _tasks_at_the_end():
+    yield
+    left = asyncio.all_tasks() - {asyncio.current_task()}
+    assert not left, f"the test left tasks behind: {left}"
+
+
+@pytest.fixture(autouse=True)
+def no_task_is_left_pending(request: pytest.FixtureRequest) -> None:
+    """Fail an async test that leaves a task behind."""
+    if request.node.get_closest_marker("asyncio") is not None:
+        request.getfixturevalue("_tasks_at_the_end")
