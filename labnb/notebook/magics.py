@@ -8,7 +8,7 @@ from typing import Any
 from IPython.core.interactiveshell import InteractiveShell
 from IPython.core.magic import Magics, cell_magic, magics_class
 
-from labnb.core import CellError, sweep
+from labnb.core import LabnbError, PlanError, sweep
 from labnb.notebook.loop import MeasureInterrupted, interrupts
 from labnb.notebook.output import Output, session_output
 from labnb.notebook.prepare import Prepared, prepare
@@ -30,14 +30,14 @@ class MeasureMagics(Magics):
     def measure(self, line: str, cell: str) -> Coroutine[Any, Any, Run]:
         """Record the loop in this cell."""
         __tracebackhide__ = True
-        request = parse_line(line)
         filename, source = _register(self._shell, line, cell)
         try:
+            request = parse_line(line)
+            _check_name_is_free(request.name, self._shell.user_ns)
             prepared = prepare(request, source, filename, self._shell.user_ns)
-        except CellError:
-            raise
         except Exception as error:  # noqa: BLE001  raised again at once, from the user's line on
-            raise _shown_from(error, filename, self._shell) from None
+            shown = _shown_from(error, filename, self._shell)
+            raise shown from shown.__cause__
         return _measure(self._shell, request, prepared, filename)
 
 
@@ -61,12 +61,14 @@ scope of its own: it reads the notebook's names, what it assigns stays inside. A
 
 async def _measure(shell: InteractiveShell, request: Request, prepared: Prepared, filename: str) -> Run:
     __tracebackhide__ = True
-    run = Run(
-        prepared.job,
-        data_root(request.store),
-        lambda run: Output(run, plot=request.plot, show_error=shell.showtraceback if request.background else None),
-    )
-    run.start()
+    try:
+        run = Run(
+            prepared.job,
+            data_root(request.store),
+            lambda run: Output(run, plot=request.plot, show_error=shell.showtraceback if request.background else None),
+        ).start()
+    except LabnbError as error:
+        raise _shown_from(error, filename, shell) from error.__cause__
     shell.user_ns[request.name] = run
     if request.background:
         return run
@@ -91,18 +93,72 @@ def _register(shell: InteractiveShell, line: str, cell: str) -> tuple[str, str]:
     return shell.compile.cache(text, shell.execution_count - 1, raw_code=text), source
 
 
+def _check_name_is_free(name: str, names: dict[str, Any]) -> None:  # the notebook's names may hold anything
+    """Raise PlanError if `name` holds a run that goes on: nobody could stop it any more."""
+    held = names.get(name)
+    if isinstance(held, Run) and not held.state.ended:
+        raise PlanError(
+            f"{name} still measures (run {held.run_id}, {held.points} points so far): wait for it by `await {name}` or "
+            f"end it by `{name}.stop()`, or give the new run another name"
+        )
+
+
+class CellRefused(PlanError):
+    """A body that cannot be a measurement, shown at its own line.
+
+    Not a SyntaxError: of those IPython shows all that led there.
+    """
+
+
 def _shown_from(error: Exception, filename: str, shell: InteractiveShell) -> Exception:
-    """Return `error`, shown by IPython from the user's own line on, without the frames that lead there."""
-    trace: TracebackType | None = error.__traceback__
+    """Return `error`, shown by IPython from the user's own line on, without the frames that lead there.
+
+    Of an error that labnb raises on purpose its own frames below are left out too: what is wrong is in the cell.
+    """
+    if isinstance(error, SyntaxError):
+        return _shown_at_its_line(error, shell)
+    trace = error.__traceback__
     while trace is not None and trace.tb_frame.f_code.co_filename != filename:
         trace = trace.tb_next
+    if isinstance(error, LabnbError):
+        trace = _without_ours(trace)
 
     def render() -> list[str]:
+        if trace is None:
+            return ["\n".join([f"{type(error).__name__}: {error}", *getattr(error, "__notes__", ())])]
         return shell.InteractiveTB.structured_traceback(type(error), error, trace, tb_offset=0)
 
-    if trace is not None:
+    if trace is not None or isinstance(error, LabnbError):
         error._render_traceback_ = render  # pyright: ignore[reportAttributeAccessIssue]  IPython's protocol
     return error
+
+
+def _shown_at_its_line(error: SyntaxError, shell: InteractiveShell) -> CellRefused:
+    where = "" if error.lineno is None else f"line {error.lineno} of the cell: "
+    said = error.msg or error.args[0]
+    refused = CellRefused(f"{where}{said}")
+    refused.__cause__ = error
+
+    def render() -> list[str]:
+        if error.lineno is None:
+            return [f"{type(error).__name__}: {said}"]
+        return shell.SyntaxTB.structured_traceback(type(error), error)
+
+    refused._render_traceback_ = render  # pyright: ignore[reportAttributeAccessIssue]  IPython's protocol
+    return refused
+
+
+def _without_ours(trace: TracebackType | None) -> TracebackType | None:
+    """Return `trace` up to the last frame that is not labnb's."""
+    frames = list[TracebackType]()
+    while trace is not None:
+        frames.append(trace)
+        trace = trace.tb_next
+    while frames and frames[-1].tb_frame.f_globals.get("__name__", "").partition(".")[0] != "__main__":
+        frames.pop()
+    for frame in reversed(frames):
+        trace = TracebackType(trace, frame.tb_frame, frame.tb_lasti, frame.tb_lineno)
+    return trace
 
 
 def _await_measure(lines: list[str]) -> list[str]:
