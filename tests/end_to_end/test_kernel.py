@@ -89,9 +89,9 @@ def test_an_interrupt_keeps_the_points_and_switches_the_output_off(lab, tmp_path
 
 
 def test_a_second_interrupt_breaks_a_blocking_call_of_an_awaiting_body(lab, tmp_path):
-    act = "await asyncio.sleep(0.02)\n    if x == 10: time.sleep(30)"
+    act = "if x == 10: open('blocked', 'w').close(); time.sleep(30)"
     request = lab.start(BODY.format(name="hang", options="", act=act))
-    wait_for_points(tmp_path, "hang", 10)
+    wait_until((tmp_path / "blocked").exists)
     process = lab.manager.provisioner.process
     began = time.monotonic()
     process.send_signal(signal.SIGINT)
