@@ -1,7 +1,7 @@
 """Questions about a piece of Python source that the cell compiler asks; nothing is changed here."""
 
 import ast
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 
 _SCOPES = (ast.FunctionDef, ast.AsyncFunctionDef, ast.ClassDef, ast.Lambda)
 _COMPREHENSIONS = (ast.ListComp, ast.SetComp, ast.DictComp, ast.GeneratorExp)
@@ -63,6 +63,15 @@ def _own_scope(node: ast.AST) -> Iterator[ast.AST]:
 def read_names(node: ast.AST) -> set[str]:
     """Return all names that `node` reads, also inside of nested functions."""
     return {inner.id for inner in ast.walk(node) if isinstance(inner, ast.Name) and isinstance(inner.ctx, ast.Load)}
+
+
+def sweeps_in_names(node: ast.AST, is_sweep: Callable[[ast.expr], bool]) -> set[str]:
+    """Return the names that `node` itself gives to sweeps: `voltages = sweep(0, 1, 3)`."""
+    found = set[str]()
+    for inner in own_nodes(node):
+        if isinstance(inner, ast.Assign) and is_sweep(inner.value):
+            found.update(target.id for target in inner.targets if isinstance(target, ast.Name))
+    return found
 
 
 def is_text(node: ast.expr) -> bool:

@@ -15,7 +15,15 @@ from dataclasses import dataclass, field
 from typing import NoReturn
 
 from labnb.core import CellError
-from labnb.notebook._syntax import assigned_names, awaits, is_sweep_call, is_text, own_nodes, read_names
+from labnb.notebook._syntax import (
+    assigned_names,
+    awaits,
+    is_sweep_call,
+    is_text,
+    own_nodes,
+    read_names,
+    sweeps_in_names,
+)
 from labnb.session import Loop, Outline, Record, Section
 
 BODY, SWEEPS, TIME_AXIS = "__labnb_body__", "__labnb_sweeps__", "time"
@@ -90,7 +98,8 @@ class _Writer:
 
     def __init__(self, tree: ast.Module, lines: list[str], filename: str, first_line: int, is_sweep: SweepTest) -> None:
         self._tree, self._lines, self._filename, self._first_line = tree, lines, filename, first_line
-        self._is_sweep = is_sweep
+        own = sweeps_in_names(tree, is_sweep)
+        self._is_sweep: SweepTest = lambda node: is_sweep(node) or (isinstance(node, ast.Name) and node.id in own)
         self._awaiting = awaits(tree)
         self._assigned = assigned_names(tree)
         self._names = read_names(tree)
@@ -146,6 +155,12 @@ class _Writer:
                 return self._sweep(node)
             case ast.AsyncFor() if self._is_sweep(node.iter):
                 self._fail(node, "write `for`, not `async for`, over a sweep; its body may await all the same")
+            case ast.For() if any(isinstance(n, ast.expr) and self._is_sweep(n) for n in own_nodes(node.iter)):
+                self._fail(
+                    node,
+                    "a sweep inside of something else makes no axis, and its points would overwrite each other; write "
+                    "for NAME in sweep(...), and count or pair inside of the loop",
+                )
             case ast.For() | ast.AsyncFor() | ast.While():
                 self._plain_loops += 1
                 self._branch(node)

@@ -202,6 +202,18 @@ def test_a_sweep_of_the_notebook_and_one_that_needs_the_body_both_make_axes():
     assert len(found["x"]) == 4
 
 
+def test_a_sweep_that_the_body_gives_a_name_makes_an_axis():
+    found, dims, _ = run('volts = sweep([1, 2, 3], "V")\nfor v in volts:\n    y: "A" = v * 2')
+    assert dims == {"y": (("v",), "A")}
+    assert found["y"] == {0: 2, 1: 4, 2: 6}
+
+
+@pytest.mark.parametrize("around", ["enumerate(sweep([1, 2]))", "zip(sweep([1, 2]), [3, 4])", "sorted(s)"])
+def test_a_sweep_whose_points_would_overwrite_each_other_is_refused(around):
+    with pytest.raises(CellError, match="makes no axis"):
+        run(f's = sweep([1])\nfor v in {around}:\n    y: "A" = 1')
+
+
 def test_sweeps_are_evaluated_once_and_before_the_body():
     seen = []
 
