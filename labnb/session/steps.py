@@ -36,12 +36,12 @@ _TURN_NS = 15_000_000  # an awaiting body gives the loop a turn at least this of
 class Slot:
     """One section at run time: its row, and where the row goes."""
 
-    __slots__ = ("_kept", "_place", "blank", "count", "group", "key", "put", "records", "row", "section")
+    __slots__ = ("_kept", "_place", "blank", "count", "fast", "group", "key", "put", "records", "row", "section")
 
     def __init__(self, section: Section, put: Put) -> None:
         self.section = section
         self.key = section.key
-        self.put = put
+        self.put = self.fast = put  # `fast` takes plain values only, until the first other one comes
         self.count = 0
         self._place = -1
         self.group: Group | None = None
@@ -151,7 +151,7 @@ class Steps:
 
     def _walk_fast(self, key: int, setpoints: "enumerate[Value]", slot: Slot) -> Iterator[Value]:
         """Do the same as `_walk` for an innermost loop after its first point: this runs a million times."""
-        group, row, put, places = slot.key, slot.row, slot.put, self._places
+        group, row, put, places = slot.key, slot.row, slot.fast, self._places
         clock = time.monotonic_ns
         now = clock()
         for place, value in setpoints:
@@ -160,7 +160,11 @@ class Steps:
                 self._turn()
             yield value
             now = clock()
-            put((group, place, tuple(row), now + self._wall_ns))
+            point = (group, place, tuple(row), now + self._wall_ns)
+            try:
+                put(point)
+            except SchemaError:
+                put = slot.fast = self._late_results(point)
             slot.count += 1
 
     def ticks(self, key: int, axis: LoopAxis, interval_s: float) -> Iterator[Value]:
@@ -263,9 +267,9 @@ class Steps:
         """Declare the group of a section with its first row, then let all others go the short way."""
         key, place, values, time_ns = point
         slot = self.slots[key]
-        put = self._put
+        slot.fast = self._put
         if any(isinstance(value, Action) for value in values):
-            put = self._put_results
+            slot.fast = self._put_results
             values = _results(values)
         # Variables that the first row lacks are declared as numbers: that is what nearly all of them are.
         values = tuple(float("nan") if value is ABSENT else value for value in values)
@@ -275,7 +279,17 @@ class Steps:
         self._declare(group)
         slot.group = group
         self._put((key, place, values, time_ns))
-        slot.put = put
+        slot.put = self._put_results
+
+    def _late_results(self, point: PlainPoint) -> Put:
+        """Put a point with the first reading or action among plain numbers; return how the next ones are put.
+
+        Called while the SchemaError is handled that refused it, which goes on if there is no reading.
+        """
+        if not any(isinstance(value, Action) for value in point[2]):
+            raise  # noqa: PLE0704  what refused the point
+        self._put_results(point)
+        return self._put_results
 
     def _put_results(self, point: PlainPoint) -> None:
         """Put the numbers behind readings, and behind actions that nobody awaited."""

@@ -10,6 +10,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from labnb.core import ABSENT, Axis, PlanError, Point, SchemaError, sweep
+from labnb.instruments import Reading
 from labnb.session import Loop, Outline, Record, Section, Steps
 from labnb.session._gate import Halted, Order
 
@@ -91,6 +92,23 @@ def test_a_conditional_row_is_absent_where_nothing_was_recorded_and_never_stale(
     first = kept.values(0)[0]
     assert first[0] == 0.0
     assert first[1] != first[1]  # NaN: declared as a number by its absence
+
+
+@pytest.mark.parametrize("conditional", [False, True])
+@pytest.mark.parametrize("late", [0, 1, 2, 3])
+def test_readings_and_numbers_may_take_turns(conditional, late):
+    outline = Outline((Loop(0, "a", None, None, 0),), (Section(0, 0, (Record("x"),), conditional),))
+    kept = Kept()
+
+    def put(point):
+        if isinstance(point[2][0], Reading):
+            raise SchemaError("expected a number")
+        kept.put(point)
+
+    steps = Steps(outline, {}, awaiting=False, declare=kept.declare, put=put)
+    for a in steps.loop(0, sweep(range(4))):
+        steps.rows[0][0] = Reading(a + 0.5, "A", 0.0) if a >= late else a + 0.5
+    assert kept.values(0) == {a: (a + 0.5,) for a in range(4)}
 
 
 def test_an_inner_row_left_by_an_error_does_not_leak_into_the_next_pass():
