@@ -275,8 +275,9 @@ class _Writer:
 
     def _time_loop(self, body: list[ast.stmt]) -> ast.stmt:
         wait = ast.Await(_call("wait_tick_async")) if self._awaiting else _call("wait_tick")
+        over = ast.If(ast.UnaryOp(ast.Not(), wait), [ast.Break()], [])
         ticks = ast.Call(ast.Name(_TICKS, ast.Load()), [], [])
-        return ast.For(ast.Name("__labnb_time", ast.Store()), ticks, [ast.Expr(wait), *body], [])
+        return ast.For(ast.Name("__labnb_time", ast.Store()), ticks, [over, *body], [])
 
     def _sweeps_function(self) -> ast.stmt:
         keys: list[ast.expr | None] = [ast.Constant(key) for key, _ in self._hoisted]

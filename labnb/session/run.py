@@ -267,6 +267,11 @@ class Run:
             self.warn(
                 f"{self._steps.missed} slots of the schedule were missed: the body takes longer than its interval"
             )
+        if self._steps.held:
+            self.warn(
+                f"{self._steps.held} slots of the schedule were not measured: the run was paused, or something else "
+                "kept the kernel busy"
+            )
         if failures and error is None:
             error, final_event = failures[0], Event.FAIL
         final = step(self._state, final_event)

@@ -106,7 +106,7 @@ class Steps:
             key: tuple(s.key for s in outline.sections if s.loop == key and s.conditional and s.records)
             for key in (None, *(loop.key for loop in outline.loops))
         }
-        self.missed = 0
+        self.missed = self.held = 0
         self._interval_ns = self._start_ns = self._ticking = 0
         self._awaiting = awaiting
         self._declare = declare
@@ -170,8 +170,9 @@ class Steps:
     def ticks(self, key: int, axis: LoopAxis, interval_s: float) -> Iterator[Value]:
         """Yield the times k*interval of a drift-free schedule, as `loop` yields setpoints.
 
-        The body waits for each of them by `until_tick`. A slot that has passed while the body was busy is left
-        unmeasured and counted in `missed`: points are never shifted.
+        The body waits for each of them by `wait_tick`, and breaks if that says so. A slot that has passed while the body
+        was busy is left unmeasured and counted in `missed`, one that passed during the wait in `held`: points are never
+        shifted.
         """
         loop = self.outline.loops[key]
         self.axes[key] = axis
@@ -185,6 +186,7 @@ class Steps:
             self._turn()
             yield place * interval_s
             self._pass(loop)
+            place = self._places[key]
             behind = (time.monotonic_ns() - self._start_ns) // self._interval_ns
             following = max(place + 1, behind)
             self.missed += (following if end is None else min(following, end)) - place - 1
@@ -196,14 +198,25 @@ class Steps:
         due = self._start_ns + self._places[self._ticking] * self._interval_ns
         return max(0.0, (due - time.monotonic_ns()) / 1e9)
 
-    def wait_tick(self) -> None:
-        """Block until the present tick is due; obey orders meanwhile."""
+    def wait_tick(self) -> bool:
+        """Block until the present tick is due; obey orders meanwhile. Return whether the schedule goes on."""
         self.gate.obey(self.until_tick())
+        return self._catch_up()
 
-    async def wait_tick_async(self) -> None:
-        """Wait until the present tick is due; obey orders meanwhile."""
+    async def wait_tick_async(self) -> bool:
+        """Wait until the present tick is due; obey orders meanwhile. Return whether the schedule goes on."""
         self.due = False
         await self.gate.obey_async(self.until_tick())
+        return self._catch_up()
+
+    def _catch_up(self) -> bool:
+        """Go to the slot of this moment: a pause, or a loop that stood still, may have lasted over many."""
+        key, end = self._ticking, self.axes[self._ticking].size
+        now = (time.monotonic_ns() - self._start_ns) // self._interval_ns
+        if now > (place := self._places[key]):
+            self.held += (now if end is None else min(now, end)) - place
+            self._places[key] = now
+        return end is None or now < end
 
     def _axis(self, loop: Loop, values: object) -> LoopAxis:
         known = self.axes.get(loop.key)

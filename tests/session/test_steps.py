@@ -9,7 +9,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from labnb.core import ABSENT, Axis, PlanError, Point, SchemaError, sweep
+from labnb.core import ABSENT, Axis, OpenAxis, PlanError, Point, SchemaError, sweep
 from labnb.instruments import Reading
 from labnb.session import Loop, Outline, Record, Section, Steps
 from labnb.session._gate import Halted, Order
@@ -254,6 +254,45 @@ async def test_an_awaiting_body_holds_and_goes_on():
     steps.gate.give(Order.GO)
     await task
     assert [p.place for p in kept.points] == [0, 1, 2, 3, 4]
+
+
+@pytest.mark.parametrize("slots", [40, None])
+async def test_a_point_after_a_pause_stands_at_the_time_when_it_was_measured(slots):
+    interval = 0.01
+    axis = OpenAxis("time", interval, "s") if slots is None else Axis("time", tuple(k * interval for k in range(slots)))
+    outline = Outline((Loop(0, "time", None, None, 0),), (Section(0, 0, (Record("y"),)),))
+    steps, kept = steps_for(outline, awaiting=True)
+    for _ in steps.ticks(0, axis, interval):
+        if not await steps.wait_tick_async():
+            break
+        steps.rows[0][0] = 1.0
+        if steps.points == 2:
+            steps.gate.give(Order.HOLD)
+            asyncio.get_running_loop().call_later(0.1, steps.gate.give, Order.GO)
+        if steps.points == 5:
+            break
+    times = [point.time_ns / 1e9 for point in kept.points]
+    places = [point.place for point in kept.points]
+    for place, at in zip(places, times, strict=True):
+        assert -0.005 <= at - times[0] - place * interval < 2 * interval
+    assert places[3] - places[2] >= 9
+    assert steps.held >= 8
+    assert steps.missed == 0
+
+
+def test_a_pause_over_the_end_of_a_schedule_ends_it():
+    axis = Axis("time", tuple(k * 0.01 for k in range(5)))
+    outline = Outline((Loop(0, "time", None, None, 0),), (Section(0, 0, (Record("y"),)),))
+    steps, kept = steps_for(outline)
+    for _ in steps.ticks(0, axis, 0.01):
+        if not steps.wait_tick():
+            break
+        steps.rows[0][0] = 1.0
+        if steps.points == 1:
+            steps.gate.give(Order.HOLD)
+            threading.Timer(0.1, steps.gate.give, (Order.GO,)).start()
+    assert [point.place for point in kept.points] == [0, 1]
+    assert steps.held == 3
 
 
 def test_an_outline_refuses_a_name_that_is_used_twice():
