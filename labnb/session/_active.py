@@ -2,8 +2,12 @@
 
 import asyncio
 import atexit
+import os
+import signal
 import sys
+import threading
 from collections.abc import Sequence
+from types import FrameType
 from typing import Protocol
 
 from labnb.core import InstrumentError, LinkError, PlanError
@@ -38,12 +42,27 @@ def enter(run: _Running, instruments: Sequence[Instrument]) -> None:
     if not _registered:
         atexit.register(_make_all_safe)
         _registered.append(True)
+    if _in_main_thread() and signal.getsignal(signal.SIGTERM) is signal.SIG_DFL:
+        signal.signal(signal.SIGTERM, _terminate)  # while runs are under way; it would end the process as it is
     _runs[run] = tuple(instruments)
 
 
 def leave(run: _Running) -> None:
     """Give the instruments of `run` free; it has made them safe itself."""
     _runs.pop(run, None)
+    if not _runs and _in_main_thread() and signal.getsignal(signal.SIGTERM) is _terminate:
+        signal.signal(signal.SIGTERM, signal.SIG_DFL)
+
+
+def _in_main_thread() -> bool:
+    return threading.current_thread() is threading.main_thread()
+
+
+def _terminate(_signum: int, _frame: FrameType | None) -> None:
+    """Make safe what runs use, then let SIGTERM end the process as ever."""
+    _make_all_safe()
+    signal.signal(signal.SIGTERM, signal.SIG_DFL)
+    os.kill(os.getpid(), signal.SIGTERM)
 
 
 async def make_all_safe(instruments: Sequence[Instrument]) -> list[InstrumentError]:
