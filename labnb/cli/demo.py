@@ -1,12 +1,13 @@
 """`labnb demo`: the first notebook, run by a real kernel, with its progress, its data and a small table."""
 
 import asyncio
+import os
 import sys
 import time
 from pathlib import Path
 from typing import TYPE_CHECKING, cast
 
-from labnb.cli.examples import FIRST, examples
+from labnb.cli.examples import FIRST, examples, make_folder
 from labnb.core import LabnbError
 from labnb.live import clock_text
 from labnb.record import StoredRun, open_run
@@ -21,7 +22,7 @@ _CELL_TIMEOUT_S = 300
 def run_demo(output: str) -> int:
     """Measure, print what happens, write the executed notebook; return the exit code."""
     folder = Path(output).absolute()
-    folder.mkdir(parents=True, exist_ok=True)
+    make_folder(folder)
     before = set(_runs(folder))
     print("labnb measures a diode's I-V curves at three temperatures on a simulated bench ...")
     target = _free_name(folder)
@@ -54,7 +55,7 @@ async def _execute(folder: Path, before: set[Path]) -> "NotebookNode":
     client.extra_arguments = ["--IPKernelApp.log_level=40"]
     watching = asyncio.create_task(_watch(folder, before))
     try:
-        await client.async_execute()
+        await client.async_execute(env={k: v for k, v in os.environ.items() if k != "LABNB_DATA"})
     except CellExecutionError as error:
         raise _NotebookFailed(f"{error.ename}: {error.evalue}", notebook) from error
     finally:

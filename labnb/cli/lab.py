@@ -7,13 +7,13 @@ import sys
 from collections.abc import Sequence
 from pathlib import Path
 
-from labnb.cli.examples import FIRST, examples
+from labnb.cli.examples import FIRST, examples, make_folder
 from labnb.core import LabnbError
 
 
 def copy_examples(folder: Path) -> None:
     """Copy the example notebooks to `folder`; those that are there already are a person's own and stay."""
-    folder.mkdir(parents=True, exist_ok=True)
+    make_folder(folder)
     for notebook in sorted(examples().glob("*.ipynb")):
         target = folder / notebook.name
         if not target.exists():
