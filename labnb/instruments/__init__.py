@@ -9,6 +9,7 @@ from labnb.instruments.limits import Bounds
 from labnb.instruments.link import Link
 from labnb.instruments.parameter import Parameter, Switch
 from labnb.instruments.reading import Reading
+from labnb.instruments.touch import touching
 from labnb.instruments.visa import VisaLink
 
 __all__ = [
@@ -31,4 +32,5 @@ __all__ = [
     "connect_async",
     "demo",
     "live_instruments",
+    "touching",
 ]

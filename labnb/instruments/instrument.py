@@ -13,6 +13,7 @@ from labnb.instruments.lane import Lane
 from labnb.instruments.limits import Bounds, unknown
 from labnb.instruments.link import Link
 from labnb.instruments.parameter import Parameter, Quantity
+from labnb.instruments.touch import touch
 
 P = ParamSpec("P")
 T = TypeVar("T")
@@ -129,6 +130,7 @@ class Instrument:
 
     def act(self, fn: Callable[P, T], *args: P.args, **kwargs: P.kwargs) -> Action[T]:
         """Start the blocking function `fn` in the lane: see `labnb.instruments.Action`."""
+        touch(self)
         return act(self.lane, partial(fn, *args, **kwargs))
 
     def bound(self, name: str, make: Callable[[], T]) -> T:

@@ -21,7 +21,7 @@ class _Running(Protocol):
     def run_id(self) -> str: ...
 
 
-_runs: dict[_Running, tuple[Instrument, ...]] = {}
+_runs: dict[_Running, dict[Instrument, None]] = {}
 _registered: list[bool] = []
 
 
@@ -36,15 +36,15 @@ def check_free(instruments: Sequence[Instrument]) -> None:
                 )
 
 
-def enter(run: _Running, instruments: Sequence[Instrument]) -> None:
-    """Claim `instruments` for `run`. Raises PlanError if another run has one of them."""
-    check_free(instruments)
+def enter(run: _Running, instruments: dict[Instrument, None]) -> None:
+    """Claim `instruments` for `run`, and what the run adds to them. Raises PlanError if another run has one."""
+    check_free(tuple(instruments))
     if not _registered:
         atexit.register(_make_all_safe)
         _registered.append(True)
     if _in_main_thread() and signal.getsignal(signal.SIGTERM) is signal.SIG_DFL:
         signal.signal(signal.SIGTERM, _terminate)  # while runs are under way; it would end the process as it is
-    _runs[run] = tuple(instruments)
+    _runs[run] = instruments
 
 
 def leave(run: _Running) -> None:
@@ -63,6 +63,12 @@ def _terminate(_signum: int, _frame: FrameType | None) -> None:
     _make_all_safe()
     signal.signal(signal.SIGTERM, signal.SIG_DFL)
     os.kill(os.getpid(), signal.SIGTERM)
+
+
+def only_of(run: _Running) -> tuple[Instrument, ...]:
+    """Return the instruments of `run` that no other run under way has claimed."""
+    others = {instrument for other, used in _runs.items() if other is not run for instrument in used}
+    return tuple(instrument for instrument in _runs.get(run, {}) if instrument not in others)
 
 
 async def make_all_safe(instruments: Sequence[Instrument]) -> list[InstrumentError]:
@@ -95,7 +101,7 @@ def _failure(instrument: Instrument, error: BaseException) -> InstrumentError:
 def _make_all_safe() -> None:
     """Do what is left to do without an event loop, at the end of the process."""
     for run, instruments in tuple(_runs.items()):
-        for instrument in instruments:
+        for instrument in tuple(instruments):
             try:
                 instrument.make_safe_now(_TIMEOUT_S)
             except Exception as error:  # noqa: BLE001  the last place where a person can see it; the others go on

@@ -6,7 +6,7 @@ from collections.abc import Awaitable, Callable, Generator
 from typing import cast
 
 from labnb.core import Event, LabnbError
-from labnb.instruments import Lane
+from labnb.instruments import Instrument, Lane, touching
 from labnb.session._gate import Halted, Interrupted, Order
 from labnb.session.job import AwaitingBody, BlockingBody, Job
 from labnb.session.steps import Steps
@@ -15,12 +15,17 @@ Outcome = tuple[Event, BaseException | None]
 
 
 class Performance:
-    """One body under way. `perform` never raises: it says how the body ended."""
+    """One body under way. `perform` never raises: it says how the body ended. `used` gains what the body uses."""
 
     def __init__(
-        self, job: Job, steps: Steps, lane: Lane, companions: tuple[Callable[[], Awaitable[None]], ...]
+        self,
+        job: Job,
+        steps: Steps,
+        lane: Lane,
+        used: dict[Instrument, None],
+        companions: tuple[Callable[[], Awaitable[None]], ...],
     ) -> None:
-        self._job, self._steps, self._lane, self._companions = job, steps, lane, companions
+        self._job, self._steps, self._lane, self._used, self._companions = job, steps, lane, used, companions
         self._body: asyncio.Task[None] | None = None
         self._cut = self._cancelled = False
 
@@ -81,12 +86,13 @@ class Performance:
         return Event.FAIL, error
 
     async def _acquire(self) -> None:
-        if not self._job.awaiting:
-            await self._follow_thread()
-            return
-        with _translated():
-            await cast(AwaitingBody, self._job.body)(self._steps)
-            self._steps.finish()
+        with touching(self._used):
+            if not self._job.awaiting:
+                await self._follow_thread()
+                return
+            with _translated():
+                await cast(AwaitingBody, self._job.body)(self._steps)
+                self._steps.finish()
 
     def _block(self) -> None:
         with _translated():

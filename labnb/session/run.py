@@ -65,7 +65,8 @@ class Run:
             put=self._route(),
             aside=self._lane.run,
         )
-        self._performance = Performance(job, self._steps, self._lane, self._companions())
+        self._used = dict.fromkeys(job.instruments)  # and whatever else the body turns out to use
+        self._performance = Performance(job, self._steps, self._lane, self._used, self._companions())
         self._started_ns = 0
         self._begun = self._finished = 0.0
         self._main: asyncio.Task[None] | None = None
@@ -199,7 +200,7 @@ class Run:
     def start(self) -> "Run":
         """Begin on the running loop and return at once. Raises LifecycleError if it was started before."""
         following = step(self._state, Event.START)
-        _active.enter(self, self._job.instruments)
+        _active.enter(self, self._used)
         self._state = following
         self._loop = asyncio.get_running_loop()
         self._started_ns, self._begun = time.time_ns(), time.monotonic()
@@ -215,11 +216,11 @@ class Run:
         with contextlib.suppress(asyncio.CancelledError):
             await asyncio.shield(self._main)
         if not self._main.done():
-            raise asyncio.CancelledError  # the waiting was cancelled, not the run
+            raise asyncio.CancelledError(f"nobody waits any more for run {self.run_id}, which goes on")
         if self._error is not None:
             raise self._error
         if self._state is State.CANCELLED:
-            raise RunCancelled(f"run {self.run_id} was cancelled; {self.kept}")
+            raise RunCancelled(f"cancelled; {self.kept}")
         return self
 
     async def foreground(self) -> "Run":
@@ -260,7 +261,7 @@ class Run:
     async def _finish(self, event: Event, error: BaseException | None) -> None:
         final_event = event
         self._state = step(self._state, Event.CLOSE)
-        failures = await _active.make_all_safe(self._job.instruments)
+        failures = await _active.make_all_safe(_active.only_of(self))
         for failure in failures:
             self.warn(str(failure))
         if self._steps.missed:
@@ -359,7 +360,10 @@ class Run:
 
 
 def _metadata(job: Job) -> dict[str, object]:
-    snapshots = {instrument.name: instrument.snapshot() for instrument in job.instruments}
+    snapshots = dict[str, object]()
+    for instrument in job.instruments:
+        alone = instrument.name not in snapshots
+        snapshots[instrument.name if alone else f"{instrument.name} {len(snapshots) + 1}"] = instrument.snapshot()
     return {**job.metadata, "instruments": snapshots}
 
 

@@ -493,3 +493,51 @@ async def test_a_reading_is_recorded_as_its_number(bench, tmp_path):
     assert run.data.awaited.dtype == run.data.not_awaited.dtype == float
     assert run.data.awaited.attrs["units"] == "V"
     assert bool(run.data.not_awaited.notnull().all())
+
+
+@pytest.mark.parametrize("awaiting", [True, False])
+async def test_an_instrument_that_the_body_got_hold_of_somehow_is_made_safe(bench, tmp_path, awaiting):
+    instruments, simulated = bench
+
+    def hidden():
+        return instruments.psu.channel(1)
+
+    async def body(steps):
+        async with asyncio.TaskGroup() as group:
+            group.create_task(switch_on())
+        for x in steps.loop(0):
+            steps.rows[0][0] = float(x)
+
+    async def switch_on():
+        await hidden().set(voltage=1.0).on()
+
+    def blocking(steps):
+        hidden().set(voltage=1.0).on()
+        for x in steps.loop(0):
+            steps.rows[0][0] = float(x)
+
+    run = Run(job_of(body if awaiting else blocking, awaiting=awaiting), tmp_path)
+    await run.foreground()
+    assert any("OUTP" in str(line) and "ON" in str(line) for line in simulated["psu"].log)
+    assert not simulated["psu"].output(1)
+
+
+async def test_what_another_run_uses_is_left_to_that_run(bench, tmp_path):
+    instruments, simulated = bench
+    going = asyncio.Event()
+
+    async def long(steps):
+        await instruments.psu.channel(1).set(voltage=1.0).on()
+        await going.wait()
+
+    async def short(steps):
+        await instruments.psu.channel(1).get_voltage()
+
+    first = Run(job_of(long, awaiting=True, instruments=(instruments.psu,)), tmp_path).start()
+    while not simulated["psu"].output(1):
+        await asyncio.sleep(0)
+    await Run(job_of(short, awaiting=True), tmp_path).foreground()
+    assert simulated["psu"].output(1)
+    going.set()
+    await first
+    assert not simulated["psu"].output(1)
