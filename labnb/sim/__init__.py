@@ -9,8 +9,19 @@ from labnb.sim.clock import ClockKind
 from labnb.sim.demo import DMM_ADDRESS, OVEN_ADDRESS, PSU_ADDRESS, demo_bench
 from labnb.sim.faults import Fault, FaultKind
 from labnb.sim.instrument import Instrument, command
-from labnb.sim.models import Multimeter, PowerSupply, Thermostat, noise_sigma
-from labnb.sim.parts import Capacitor, CurrentSource, Diode, Part, Resistor, Source, diode_current, saturation_current
+from labnb.sim.models import (
+    Multimeter,
+    Multimeter34401A,
+    Multimeter34410A,
+    Multimeter34465A,
+    PowerSupply,
+    PowerSupplyE36312A,
+    PowerSupplyE36313A,
+    Thermostat,
+    noise_sigma,
+)
+from labnb.sim.parts import CurrentSource, Diode, Part, Resistor, Source, diode_current, saturation_current
+from labnb.sim.reactive import Capacitor, Inductor, Thermistor
 from labnb.sim.registry import bench_names, find_bench, register
 
 __all__ = [
@@ -25,12 +36,19 @@ __all__ = [
     "Diode",
     "Fault",
     "FaultKind",
+    "Inductor",
     "Instrument",
     "Multimeter",
+    "Multimeter34401A",
+    "Multimeter34410A",
+    "Multimeter34465A",
     "Part",
     "PowerSupply",
+    "PowerSupplyE36312A",
+    "PowerSupplyE36313A",
     "Resistor",
     "Source",
+    "Thermistor",
     "Thermostat",
     "bench_names",
     "command",

@@ -1,7 +1,19 @@
 """Which instruments can stand on a simulated bench."""
 
-from labnb.sim.models.multimeter import Multimeter, noise_sigma
-from labnb.sim.models.power_supply import PowerSupply
+from labnb.sim.models.meter_functions import noise_sigma
+from labnb.sim.models.meter_models import Multimeter34401A, Multimeter34410A, Multimeter34465A
+from labnb.sim.models.multimeter import Multimeter
+from labnb.sim.models.power_supply import PowerSupply, PowerSupplyE36312A, PowerSupplyE36313A
 from labnb.sim.models.thermostat import Thermostat
 
-__all__ = ["Multimeter", "PowerSupply", "Thermostat", "noise_sigma"]
+__all__ = [
+    "Multimeter",
+    "Multimeter34401A",
+    "Multimeter34410A",
+    "Multimeter34465A",
+    "PowerSupply",
+    "PowerSupplyE36312A",
+    "PowerSupplyE36313A",
+    "Thermostat",
+    "noise_sigma",
+]

@@ -1,0 +1,133 @@
+"""PyMeasure's drivers, as they are, on the simulated bench."""
+
+from importlib.util import find_spec
+
+import pytest
+
+from labnb.sim import (
+    Bench,
+    Multimeter34401A,
+    Multimeter34410A,
+    PowerSupplyE36312A,
+    PowerSupplyE36313A,
+    Resistor,
+    Source,
+)
+
+if find_spec("pymeasure") is None:
+    pytest.skip("PyMeasure is not installed: pip install 'labnb[drivers]'", allow_module_level=True)
+
+pytestmark = pytest.mark.filterwarnings("ignore::DeprecationWarning", "ignore::FutureWarning")
+
+ADDRESS = "USB0::0x2A8D::0x1202::MY57900123::INSTR"
+
+
+@pytest.fixture
+def opened():
+    """Open a driver; close its connection after the test."""
+    made = []
+
+    def open_driver(cls, visalib):
+        made.append(cls(ADDRESS, visa_library=visalib))
+        return made[-1]
+
+    yield open_driver
+    for driver in made:
+        driver.adapter.close()
+
+
+@pytest.mark.parametrize("model", [PowerSupplyE36312A, PowerSupplyE36313A])
+def test_a_supply_connects_sets_and_measures_each_channel(stand, no_errors, opened, model):
+    from pymeasure.instruments.keysight import KeysightE36312A
+
+    def make(bench: Bench):
+        bench.circuit.add(Resistor("a", ohms=10.0), Resistor("b", ohms=100.0))
+        return model(bench, "psu", ADDRESS, outputs=(("a", "gnd"), ("b", "gnd"), ("c", "gnd")))
+
+    bench, visalib = stand(make)
+    psu = opened(KeysightE36312A, visalib)
+    assert model.identity.split(",")[1] in psu.id
+    psu.ch_1.voltage_setpoint = 5
+    psu.ch_1.current_limit = 0.2
+    psu.ch_2.voltage_setpoint = 20
+    psu.ch_1.output_enabled = psu.ch_2.output_enabled = True
+    assert (psu.ch_1.voltage_setpoint, psu.ch_1.current_limit, psu.ch_3.output_enabled) == (5, 0.2, False)
+    assert psu.ch_1.voltage == pytest.approx(2.0, abs=5e-3)
+    assert psu.ch_1.current == pytest.approx(0.2, abs=1e-3)
+    assert psu.ch_2.current == pytest.approx(0.2, abs=1e-3)
+    psu.ch_1.output_enabled = False
+    assert psu.ch_1.voltage == pytest.approx(0.0, abs=5e-3)
+    assert psu.check_errors() == []
+    no_errors(bench)
+
+
+def meter(model):
+    """A meter on a source of 0.5 V behind 1 kohm, which its ammeter closes to ground through 99.9 ohm."""
+
+    def make(bench: Bench):
+        source = Source("in")
+        source.volts, source.mode = 0.5, "cv"
+        bench.circuit.add(source, Resistor("in", "x", ohms=1000.0), Resistor("x", "a", ohms=99.9))
+        return model(bench, "dmm", ADDRESS, voltage_input=("in", "gnd"), current_input=("a", "gnd"))
+
+    return make
+
+
+def test_the_simple_meter_reads_all_that_it_names(stand, no_errors, opened):
+    from pymeasure.instruments.agilent import Agilent34410A
+
+    bench, visalib = stand(meter(Multimeter34410A))
+    dmm = opened(Agilent34410A, visalib)
+    assert dmm.voltage_dc == pytest.approx(0.5, abs=1e-5)
+    assert dmm.current_dc == pytest.approx(0.5 / 1100, rel=1e-4)
+    assert dmm.voltage_ac == pytest.approx(0.0, abs=1e-4)
+    assert dmm.current_ac == pytest.approx(0.0, abs=1e-4)
+    no_errors(bench)
+
+
+@pytest.mark.parametrize(("reading", "ohms"), [("resistance", 4700.0), ("resistance_4w", 150e3)])
+def test_the_simple_meter_reads_resistance(stand, no_errors, opened, reading, ohms):
+    from pymeasure.instruments.agilent import Agilent34410A
+
+    def make(bench: Bench):
+        bench.circuit.add(Resistor("x", ohms=ohms))
+        return Multimeter34410A(bench, "dmm", ADDRESS, voltage_input=("x", "gnd"), current_input=("i", "gnd"))
+
+    bench, visalib = stand(make)
+    assert getattr(opened(Agilent34410A, visalib), reading) == pytest.approx(ohms, rel=1e-4)
+    no_errors(bench)
+
+
+def test_the_34401a_sets_each_function_and_reads(stand, no_errors, opened):
+    from pymeasure.instruments.hp import HP34401A
+
+    bench, visalib = stand(meter(Multimeter34401A))
+    dmm = opened(HP34401A, visalib)
+    for function, expected in (("DCV", 0.5), ("DCI", 0.5 / 1100), ("ACV", 0.0), ("ACI", 0.0)):
+        dmm.function_ = function
+        assert dmm.function_ == function
+        dmm.autorange = True
+        assert dmm.reading == pytest.approx(expected, rel=1e-3, abs=1e-3)
+    dmm.function_ = "DCV"
+    dmm.range_ = 1
+    dmm.nplc = 10
+    dmm.resolution = 3e-6
+    assert (dmm.range_, dmm.autorange, dmm.nplc) == (1, False, 1)
+    assert dmm.resolution == pytest.approx(3e-6)
+    dmm.autozero_enabled = False
+    dmm.auto_input_impedance_enabled = True
+    dmm.detector_bandwidth = 3
+    dmm.sample_count = 4
+    dmm.trigger_source = "IMM"
+    dmm.trigger_delay = 0.01
+    assert (dmm.autozero_enabled, dmm.trigger_delay, dmm.trigger_auto_delay_enabled) == (False, 0.01, False)
+    dmm.init_trigger()
+    assert dmm.stored_reading == pytest.approx([0.5] * 4, abs=1e-4)
+    assert dmm.stored_readings_count == 4
+    dmm.display_enabled = False
+    dmm.displayed_text = "hi"
+    assert (dmm.display_enabled, dmm.displayed_text, dmm.terminals_used) == (False, "hi", "FRONT")
+    dmm.beeper_enabled = False
+    dmm.beep()
+    assert dmm.self_test_result == 0
+    no_errors(bench)
