@@ -10,6 +10,9 @@ from labnb.sim.demo import DMM_ADDRESS, OVEN_ADDRESS, PSU_ADDRESS, demo_bench
 from labnb.sim.faults import Fault, FaultKind
 from labnb.sim.instrument import Instrument, command
 from labnb.sim.models import (
+    ElectronicLoad,
+    Generator,
+    Generator33512B,
     Multimeter,
     Multimeter34401A,
     Multimeter34410A,
@@ -17,27 +20,37 @@ from labnb.sim.models import (
     PowerSupply,
     PowerSupplyE36312A,
     PowerSupplyE36313A,
+    SourceMeter,
     Thermostat,
     noise_sigma,
 )
 from labnb.sim.parts import CurrentSource, Diode, Part, Resistor, Source, diode_current, saturation_current
 from labnb.sim.reactive import Capacitor, Inductor, Thermistor
 from labnb.sim.registry import bench_names, find_bench, register
+from labnb.sim.semiconductors import BipolarTransistor, Led, Mosfet, SolarCell
+from labnb.sim.sources import Sink, Switch, WaveSource
+from labnb.sim.waves import Wave
 
 __all__ = [
     "DMM_ADDRESS",
     "OVEN_ADDRESS",
     "PSU_ADDRESS",
     "Bench",
+    "BipolarTransistor",
     "Capacitor",
     "Circuit",
     "ClockKind",
     "CurrentSource",
     "Diode",
+    "ElectronicLoad",
     "Fault",
     "FaultKind",
+    "Generator",
+    "Generator33512B",
     "Inductor",
     "Instrument",
+    "Led",
+    "Mosfet",
     "Multimeter",
     "Multimeter34401A",
     "Multimeter34410A",
@@ -47,9 +60,15 @@ __all__ = [
     "PowerSupplyE36312A",
     "PowerSupplyE36313A",
     "Resistor",
+    "Sink",
+    "SolarCell",
     "Source",
+    "SourceMeter",
+    "Switch",
     "Thermistor",
     "Thermostat",
+    "Wave",
+    "WaveSource",
     "bench_names",
     "command",
     "demo_bench",

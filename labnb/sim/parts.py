@@ -215,13 +215,16 @@ class Source(Part):
     """An ideal supply, `volts` from its second to its first node, that turns into a current source at its limit.
 
     `mode` is `off` (open), `cv` or `cc`. `supplied` is the current that leaves its first terminal, which may be
-    negative: then it sinks, without limit.
+    negative: then it sinks, without limit, unless it `sinks`: a source of four quadrants, whose limit holds for both
+    directions of current and whose voltage may be negative.
     """
 
     branches = 1
 
-    def __init__(self, first: str, second: str = "gnd") -> None:
+    def __init__(self, first: str, second: str = "gnd", *, sinks: bool = False) -> None:
         super().__init__(first, second)
+        self._sinks = sinks
+        self._sign = 1.0
         self.volts = 0.0
         self.limit_a = math.inf
         self.mode = "off"
@@ -259,14 +262,17 @@ class Source(Part):
             right[branch] = self.volts
         else:
             rows[branch][branch] = 1.0
-            right[branch] = -self.limit_a if self.mode == "cc" else 0.0
+            right[branch] = -self._sign * self.limit_a if self.mode == "cc" else 0.0
 
     def remode(self, solution: Column) -> bool:
         """Limit the current when it is too high, the voltage when it is."""
-        if self.mode == "cv" and -solution[self.branch] > self.limit_a * (1 + 1e-9) + 1e-12:
+        amps = -solution[self.branch]
+        if self._sinks and self.mode == "cv":
+            self._sign = math.copysign(1.0, amps)
+        if self.mode == "cv" and self._sign * amps > self.limit_a * (1 + 1e-9) + 1e-12:
             self.mode = "cc"
             return True
-        if self.mode == "cc" and self.across(solution) > self.volts * (1 + 1e-9) + 1e-12:
+        if self.mode == "cc" and self._sign * (self.across(solution) - self.volts) > 1e-9 * abs(self.volts) + 1e-12:
             self.mode = "cv"
             return True
         return False

@@ -17,7 +17,7 @@ def stand() -> Callable[[Callable[[Bench], Instrument]], tuple[Bench, str]]:
     def put(make: Callable[[Bench], Instrument]) -> tuple[Bench, str]:
         bench = Bench(clock="skip", seed=3)
         make(bench)
-        name = f"drivers{next(_NAMES)}"
+        name = f"test-drivers{next(_NAMES)}"
         register(name, bench)
         return bench, f"{name}@labnb"
 

@@ -6,12 +6,14 @@ import pytest
 
 from labnb.sim import (
     Bench,
+    Generator,
     Multimeter34401A,
     Multimeter34410A,
     PowerSupplyE36312A,
     PowerSupplyE36313A,
     Resistor,
     Source,
+    SourceMeter,
 )
 
 if find_spec("pymeasure") is None:
@@ -130,4 +132,68 @@ def test_the_34401a_sets_each_function_and_reads(stand, no_errors, opened):
     dmm.beeper_enabled = False
     dmm.beep()
     assert dmm.self_test_result == 0
+    no_errors(bench)
+
+
+def test_a_generator_sets_shapes_uploads_and_gives_them(stand, no_errors, opened):
+    from pymeasure.instruments.agilent import Agilent33500
+
+    def make(bench: Bench):
+        return Generator(bench, "awg", ADDRESS, outputs=(("a", "gnd"), ("b", "gnd")))
+
+    bench, visalib = stand(make)
+    awg = opened(Agilent33500, visalib)
+    first = awg.ch_1
+    first.shape, first.frequency, first.amplitude, first.offset = "SIN", 1e3, 2.0, 0.5
+    first.output = True
+    assert (first.shape, first.frequency, first.amplitude, first.offset) == ("SIN", 1e3, 2.0, 0.5)
+    assert (first.voltage_high, first.voltage_low) == (1.5, -0.5)
+    awg.ch_2.shape = "SQU"
+    awg.ch_2.square_dutycycle = 20
+    assert (awg.ch_2.square_dutycycle, first.output, awg.ch_2.output) == (20, True, False)
+    awg.data_volatile_clear()
+    first.data_arb("test", [-10000, 0, 20000, 32767, 0, 0, 0, 0], data_format="DAC")
+    first.arb_file, first.shape, first.arb_srate = "test", "ARB", 8000
+    assert (first.arb_file, first.arb_srate) == ('"TEST"', 8000)
+    bench.circuit.advance(bench.now)
+    awg.ch_2.data_arb("ramp", [k / 10 for k in range(-10, 11)], data_format="float")
+    first.burst_state, first.burst_ncycles, first.burst_period = True, 3, 0.1
+    assert (first.burst_state, first.burst_ncycles, first.burst_period) == (True, 3, 0.1)
+    awg.phase_sync()
+    awg.beep()
+    assert awg.check_errors() == []
+    no_errors(bench)
+
+
+def test_a_source_meter_sources_and_measures_both_ways(stand, no_errors, opened):
+    from pymeasure.instruments.keithley import Keithley2400
+
+    def make(bench: Bench):
+        bench.circuit.add(Resistor("x", ohms=1000.0))
+        return SourceMeter(bench, "smu", ADDRESS, terminals=("x", "gnd"))
+
+    bench, visalib = stand(make)
+    smu = opened(Keithley2400, visalib)
+    smu.reset()
+    smu.source_mode = "voltage"
+    smu.source_voltage_range = 10
+    smu.compliance_current = 0.01
+    smu.source_voltage = 5
+    smu.enable_source()
+    smu.current_nplc = 1
+    assert (smu.source_mode, smu.source_voltage, smu.source_enabled) == ("voltage", 5, True)
+    everything = smu.measure_all()
+    assert everything["voltage"] == pytest.approx(5.0, abs=1e-4)
+    assert everything["current"] == pytest.approx(5e-3, rel=1e-4)
+    assert everything["resistance"] == pytest.approx(1000.0, rel=1e-4)
+    smu.compliance_current = 0.002
+    limited = smu.measure_all()
+    assert limited["voltage"] == pytest.approx(2.0, abs=1e-4)
+    assert limited["status"] & 8
+    smu.source_mode = "current"
+    smu.compliance_voltage = 10
+    smu.source_current = -3e-3
+    assert smu.measure_all()["voltage"] == pytest.approx(-3.0, abs=1e-3)
+    smu.disable_source()
+    assert smu.check_errors() == []
     no_errors(bench)

@@ -7,12 +7,14 @@ import pytest
 
 from labnb.sim import (
     Bench,
+    Generator33512B,
     Multimeter,
     Multimeter34401A,
     Multimeter34410A,
     Multimeter34465A,
     Resistor,
     Source,
+    SourceMeter,
 )
 
 if find_spec("qcodes") is None:
@@ -146,4 +148,53 @@ def test_a_driver_may_be_closed_and_opened_again(stand, no_errors):
         dmm = Keysight34470A("dmm", ADDRESS, visalib=visalib)
         assert dmm.volt() == pytest.approx(0.5, abs=1e-4)
         dmm.close()
+    no_errors(bench)
+
+
+def test_a_generator_connects_sets_and_gives_a_snapshot(stand, no_errors, opened):
+    from qcodes.instrument_drivers.Keysight import Keysight33512B
+
+    bench, visalib = stand(lambda bench: Generator33512B(bench, "awg", ADDRESS, outputs=(("a", "gnd"), ("b", "gnd"))))
+    awg = opened(Keysight33512B, "awg", visalib)
+    awg.ch1.function_type("RAMP")
+    awg.ch1.frequency(2.5e3)
+    awg.ch1.amplitude(2.0)
+    awg.ch2.amplitude_unit("VRMS")
+    awg.ch2.amplitude(1.0)
+    awg.ch1.output("ON")
+    awg.ch1.burst_state("ON")
+    awg.ch1.burst_ncycles(4)
+    assert (awg.ch1.frequency(), awg.ch1.amplitude(), awg.ch1.output()) == (2.5e3, 2.0, "ON")
+    assert awg.ch2.amplitude() == pytest.approx(1.0)
+    values = every_value(awg.snapshot(update=True))
+    assert (values["ch1.burst_ncycles"], values["ch1.ramp_symmetry"], values["sync.source"]) == (4, 100.0, 1)
+    assert len(values) > 40
+    awg.sync_channel_phases()
+    assert awg.error()[0] == 0
+    no_errors(bench)
+
+
+def test_a_source_meter_connects_sweeps_and_gives_a_snapshot(stand, no_errors, opened):
+    from qcodes.instrument_drivers.Keithley import Keithley2400
+
+    def make(bench: Bench):
+        bench.circuit.add(Resistor("x", ohms=1000.0))
+        return SourceMeter(bench, "smu", ADDRESS, terminals=("x", "gnd"))
+
+    bench, visalib = stand(make)
+    smu = opened(Keithley2400, "smu", visalib)
+    smu.mode("VOLT")
+    smu.sense("CURR")
+    smu.rangev(10)
+    smu.compliancei(0.01)
+    smu.nplci(1)
+    smu.output(1)
+    for volts in (-2.0, 0.5, 4.0):
+        smu.volt(volts)
+        assert smu.volt() == pytest.approx(volts, abs=1e-3)
+        assert smu.curr() == pytest.approx(volts / 1000, abs=1e-6)
+    smu.sense("RES")
+    assert smu.resistance() == pytest.approx(1000.0, rel=1e-3)
+    values = every_value(smu.snapshot(update=True))
+    assert (values["compliancei"], values["output"]) == (0.01, 1)
     no_errors(bench)
