@@ -9,6 +9,7 @@ from labnb.sim import (
     Generator,
     Multimeter34401A,
     Multimeter34410A,
+    Oscilloscope,
     PowerSupplyE36312A,
     PowerSupplyE36313A,
     Resistor,
@@ -196,4 +197,41 @@ def test_a_source_meter_sources_and_measures_both_ways(stand, no_errors, opened)
     assert smu.measure_all()["voltage"] == pytest.approx(-3.0, abs=1e-3)
     smu.disable_source()
     assert smu.check_errors() == []
+    no_errors(bench)
+
+
+def test_a_scope_gives_its_data_and_its_screen(stand, no_errors, opened):
+    import io
+
+    from PIL import Image
+    from pymeasure.instruments.keysight import KeysightDSOX1102G
+
+    def make(bench: Bench):
+        generator = Generator(bench, "awg", "USB0::1::2::3::INSTR", outputs=(("a", "gnd"), ("b", "gnd")))
+        for message in ("OUTP1:LOAD INF", "SOUR1:APPL:SIN 1000,4,0"):
+            generator.receive(message)
+        return Oscilloscope(bench, "scope", ADDRESS, inputs=(("a", "gnd"), ("b", "gnd"), ("c", "gnd"), ("d", "gnd")))
+
+    bench, visalib = stand(make)
+    scope = opened(KeysightDSOX1102G, visalib)
+    scope.timebase_setup(mode="main", offset=0, horizontal_range=4e-3)
+    scope.ch1.setup(display=True, coupling="dc", scale=1.0, offset=0.0, label="sine")
+    assert scope.ch1.current_configuration["RANG"] == 8.0
+    assert scope.timebase["MAIN:RANG"] == 4e-3
+    scope.acquisition_type = "normal"
+    scope.digitize("channel1")
+    data, preamble = scope.download_data(source="channel1", points=1000)
+    assert (len(data), preamble["points"], preamble["yreference"]) == (1000, 1000, 128)
+    assert data.max() - data.min() == pytest.approx(4.0, abs=preamble["yincrement"])
+    assert abs(data[500]) < 0.05  # the trigger is in the middle
+    assert preamble["xorigin"] + 500 * preamble["xincrement"] == pytest.approx(0.0, abs=2 * preamble["xincrement"])
+    screen = Image.open(io.BytesIO(scope.download_image()))
+    assert (screen.format, screen.size) == ("PNG", (640, 480))
+    assert (240, 220, 60) in {colour for _, colour in screen.convert("RGB").getcolors()}
+    scope.clear_status()  # the driver reads on after the picture's end, until it times out: -420
+    scope.run()
+    scope.single()
+    scope.stop()
+    scope.autoscale()
+    scope.default_setup()
     no_errors(bench)

@@ -44,7 +44,7 @@ class Generator(GeneratorSettings):
         self._drive_all()
 
     def reset(self) -> None:
-        """Outputs off, sine of 1 kHz and 0.1 V peak to peak into 50 ohm."""
+        """Go to outputs off, sine of 1 kHz and 0.1 V peak to peak into 50 ohm."""
         super().reset()
         self._fired = dict.fromkeys(self._sources, math.inf)
         self._drive_all()

@@ -18,7 +18,7 @@ VOLTAGE_READBACK_V = 1e-3
 CURRENT_READBACK_A = 2e-4
 _RANGES = {"CURR": (4.08, 40.8), "VOLT": (15.3, 153.0), "RES": (30.0, 1250.0, 4000.0), "POW": (5.1, 25.5, 255.0)}
 _EACH = ("CURRent", "VOLTage", "RESistance", "POWer")
-_UNITS = ("A", "V", "OHM", "W")
+_UNITS = {"CURR": "A", "VOLT": "V", "RES": "OHM", "POW": "W"}
 _HIGHEST = tuple(_RANGES[name][-1] for name in ("CURR", "VOLT", "RES", "POW"))
 
 
@@ -90,7 +90,7 @@ class ElectronicLoad(Instrument):
         self._drive()
 
     def _parsed(self, call: Call, word: str) -> float:
-        unit = dict(zip(("CURR", "VOLT", "RES", "POW"), _UNITS, strict=True))[call.key]
+        unit = _UNITS[call.key]
         plain = word if word.isalpha() else repr(parse_number(word, unit))
         return type(self).level.parse(plain, call.key)
 

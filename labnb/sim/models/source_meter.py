@@ -100,7 +100,7 @@ class SourceMeter(SourceMeterSettings):
                 self.values["range", kind] = next((each for each in ranges if abs(value) <= each), ranges[-1])
 
     def _text(self, reading: tuple[float, ...]) -> str:
-        known = dict(zip(_ELEMENTS, reading, strict=True))
+        known: dict[str, float] = dict(zip(_ELEMENTS, reading, strict=True))
         return ",".join(f"{known[element]:+.6E}" for element in self._elements)
 
     def _acquire(self) -> Operation:
