@@ -6,7 +6,16 @@ pyvisa.ResourceManager("demo@labnb").open_resource("TCPIP0::192.0.2.21::inst0::I
 from labnb.sim.bench import Bench
 from labnb.sim.circuit import Circuit
 from labnb.sim.clock import ClockKind
-from labnb.sim.demo import DMM_ADDRESS, OVEN_ADDRESS, PSU_ADDRESS, demo_bench
+from labnb.sim.demo import (
+    AWG_ADDRESS,
+    DMM_ADDRESS,
+    LOAD_ADDRESS,
+    OVEN_ADDRESS,
+    PSU_ADDRESS,
+    SCOPE_ADDRESS,
+    SMU_ADDRESS,
+    demo_bench,
+)
 from labnb.sim.faults import Fault, FaultKind
 from labnb.sim.instrument import Instrument, command
 from labnb.sim.models import (
@@ -33,9 +42,13 @@ from labnb.sim.sources import Sink, Switch, WaveSource
 from labnb.sim.waves import Wave
 
 __all__ = [
+    "AWG_ADDRESS",
     "DMM_ADDRESS",
+    "LOAD_ADDRESS",
     "OVEN_ADDRESS",
     "PSU_ADDRESS",
+    "SCOPE_ADDRESS",
+    "SMU_ADDRESS",
     "Bench",
     "BipolarTransistor",
     "Capacitor",

@@ -64,6 +64,7 @@ class Circuit:
         self._of_node: dict[str, _Island] = {}
         self._now = 0.0
         self._watchers: list[Callable[[], bool]] = []
+        self._listeners: list[Callable[[], None]] = []
         self._taps: list[tuple[Part, Tap]] = []
 
     def add(self, *parts: Part) -> None:
@@ -113,12 +114,18 @@ class Circuit:
         self._connected()
         return max((each.period_s for each in self._of_part[part].parts), default=0.0)
 
+    def listen(self, listener: Callable[[], None]) -> None:
+        """Call `listener` after every edit."""
+        self._listeners.append(listener)
+
     @contextmanager
     def edit(self, now: float, part: Part) -> Generator[None]:
         """Change attributes of `part` inside of this, at bench time `now`."""
         self.advance(now, part)
         yield
         self.touch(part)
+        for listener in self._listeners:
+            listener()
 
     def touch(self, part: Part) -> None:
         """Say that attributes of `part` have changed at the time of the last solution."""

@@ -1,6 +1,7 @@
 """What a four-channel oscilloscope does, after Keysight's InfiniiVision 1200 X-Series Programmer's Guide."""
 
 import json
+from collections.abc import Generator
 from typing import TYPE_CHECKING, final
 
 from labnb.sim.circuit import Tap
@@ -42,7 +43,9 @@ class Oscilloscope(ScopeSettings):
         self._traces: dict[int, Trace] = {}
         self._sweeps = True
         self._triggered = False
+        self._asleep = False
         bench.circuit.add(*self._inputs.values())
+        bench.circuit.listen(self._wake)
 
     def reset(self) -> None:
         """Run with channel 1 shown, 1 V and 0.1 ms a division."""
@@ -62,6 +65,9 @@ class Oscilloscope(ScopeSettings):
         """Take sweeps until one counts."""
         circuit = self.bench.circuit
         interval_s = self.time_range() / SAMPLES
+        self._asleep = False
+        began = self.now
+        lead: dict[int, list[float]] = {}
         while True:
             taps = self._tapped(interval_s)
             try:
@@ -71,12 +77,33 @@ class Oscilloscope(ScopeSettings):
             finally:
                 for tap in taps.values():
                     circuit.untap(tap)
-            seen = {channel: self._seen(channel, tap.samples) for channel, tap in taps.items()}
+            seen = {channel: self._seen(channel, lead.get(channel, []) + tap.samples) for channel, tap in taps.items()}
             edge = self._edge(seen[int(self.trigger_source()[-1])])
             self._triggered |= edge is not None
             if edge is not None or self.trigger_sweep() == "AUTO":
                 self._keep(seen, edge, interval_s)
                 return None
+            lead = yield from self._rest(began)
+
+    def _rest(self, began: float) -> Generator[float | None, None, dict[int, list[float]]]:
+        """Wait before the next sweep; return what is known of the time before it.
+
+        While no wave is connected nothing can trigger until something is changed, so sleep until then, and remember
+        the steady voltages. A wave that does not reach the level is looked at ever more rarely.
+        """
+        if any(self.bench.circuit.period(self._inputs[channel]) for channel in self._wanted()):
+            yield self.now + 0.5 * (self.now - began)
+            return {}
+        steady = {channel: [self._inputs[channel].voltage] * SAMPLES for channel in self._wanted()}
+        self._asleep = True
+        yield None
+        return steady
+
+    def _wake(self) -> None:
+        """Go on with a sleeping sweep: something has been changed on the bench."""
+        if self._asleep:
+            self._asleep = False
+            self.proceed()
 
     def _tapped(self, interval_s: float) -> dict[int, Tap]:
         taps: dict[int, Tap] = {}

@@ -75,8 +75,8 @@ class Trace:
         return min(self.volts) < low or max(self.volts) > high
 
     def crossings(self, level: float) -> list[float]:
-        """Return at which sample (with a fraction) it rises through `level`, with a hysteresis of half a division."""
-        return crossings(self.volts, level, 0.5 * CODES_A_DIVISION * self.lsb * 0.5)
+        """Return at which sample (with a fraction) it rises through `level`, with a hysteresis of a tenth of its height."""
+        return crossings(self.volts, level, 0.1 * (max(self.volts) - min(self.volts)))
 
     def frequency(self) -> float:
         """Return its frequency from its rising edges through the middle; 9.9E37 with fewer than two."""
