@@ -16,10 +16,12 @@ from labnb.sim.demo import (
     SMU_ADDRESS,
     demo_bench,
 )
+from labnb.sim.dots import CURRENT_ADDRESS, GATES_ADDRESS, SENSOR_ADDRESS, dots_bench
 from labnb.sim.faults import Fault, FaultKind
 from labnb.sim.instrument import Instrument, command
 from labnb.sim.models import (
     ElectronicLoad,
+    GateSource,
     Generator,
     Generator33512B,
     Multimeter,
@@ -43,11 +45,14 @@ from labnb.sim.waves import Wave
 
 __all__ = [
     "AWG_ADDRESS",
+    "CURRENT_ADDRESS",
     "DMM_ADDRESS",
+    "GATES_ADDRESS",
     "LOAD_ADDRESS",
     "OVEN_ADDRESS",
     "PSU_ADDRESS",
     "SCOPE_ADDRESS",
+    "SENSOR_ADDRESS",
     "SMU_ADDRESS",
     "Bench",
     "BipolarTransistor",
@@ -59,6 +64,7 @@ __all__ = [
     "ElectronicLoad",
     "Fault",
     "FaultKind",
+    "GateSource",
     "Generator",
     "Generator33512B",
     "Inductor",
@@ -88,6 +94,7 @@ __all__ = [
     "command",
     "demo_bench",
     "diode_current",
+    "dots_bench",
     "find_bench",
     "noise_sigma",
     "register",

@@ -7,6 +7,7 @@ Voltages are in V, currents in A and flow through the part from its first node t
 
 import math
 from collections.abc import Callable
+from dataclasses import dataclass
 from typing import final
 
 BOLTZMANN_V_PER_K = 8.617333262e-5
@@ -211,6 +212,25 @@ class Diode(Part):
 
 
 @final
+@dataclass(frozen=True, slots=True)
+class Approach:
+    """A straight way from one value to another."""
+
+    since: float
+    start: float
+    goal: float
+    slew: float
+    """How much of it a second, whatever its direction."""
+
+    def at(self, now: float) -> float:
+        """Return how far it is at bench time `now`."""
+        way = self.slew * max(now - self.since, 0.0)
+        if way >= abs(self.goal - self.start):
+            return self.goal
+        return self.start + math.copysign(way, self.goal - self.start)
+
+
+@final
 class Source(Part):
     """An ideal supply, `volts` from its second to its first node, that turns into a current source at its limit.
 
@@ -228,22 +248,19 @@ class Source(Part):
         self.volts = 0.0
         self.limit_a = math.inf
         self.mode = "off"
-        self._slope: tuple[float, float, float, float] | None = None  # since, from, to, volts a second
+        self._way: Approach | None = None
 
     def approach(self, volts: float, slew: float, now: float) -> None:
         """Go to `volts` with `slew` volts a second from bench time `now` on."""
-        self._slope = None if math.isinf(slew) else (now, self.volts, volts, slew)
-        if self._slope is None:
+        self._way = None if math.isinf(slew) else Approach(now, self.volts, volts, slew)
+        if self._way is None:
             self.volts = volts
 
     def prepare(self, now: float) -> bool:
         """Go on towards the voltage that is approached."""
-        if self._slope is None:
-            return False
-        since, start, goal, slew = self._slope
         before = self.volts
-        way = min(slew * max(now - since, 0.0), abs(goal - start))
-        self.volts = goal if way == abs(goal - start) else start + math.copysign(way, goal - start)
+        if self._way is not None:
+            self.volts = self._way.at(now)
         return self.volts != before
 
     @property

@@ -1,8 +1,9 @@
 """Which parts an instrument drives: a generator's output, an electronic load's input, and a switch."""
 
+import math
 from typing import Literal, final
 
-from labnb.sim.parts import Column, Part, Rows
+from labnb.sim.parts import Approach, Column, Part, Rows
 from labnb.sim.waves import Wave
 
 LoadMode = Literal["CURR", "VOLT", "POW", "RES"]
@@ -83,6 +84,20 @@ class Sink(Part):
         self.law: LoadMode = "CURR"
         self.level = 0.0
         self.least_ohms = least_ohms
+        self._way: Approach | None = None
+
+    def approach(self, level: float, slew: float, now: float) -> None:
+        """Go to `level` with `slew` of its unit a second from bench time `now` on."""
+        self._way = None if math.isinf(slew) else Approach(now, self.level, level, slew)
+        if self._way is None:
+            self.level = level
+
+    def prepare(self, now: float) -> bool:
+        """Go on towards the level that is approached."""
+        before = self.level
+        if self._way is not None:
+            self.level = self._way.at(now)
+        return self.level != before
 
     def _tangent(self, volts: float) -> tuple[float, float]:
         """Return slope and current at zero volts of what it lets flow around `volts`; of power the secant.

@@ -276,7 +276,7 @@ def test_a_test_can_look_at_the_instrument_itself(manager, bench):
 
 
 def test_an_unknown_bench_is_refused_with_the_known_ones():
-    with pytest.raises(LinkError, match=r"no simulated bench is called 'nowhere'; there are .*demo, fast"):
+    with pytest.raises(LinkError, match=r"no simulated bench is called 'nowhere'; there are .*demo, dots, fast"):
         pyvisa.ResourceManager("nowhere@labnb")
 
 

@@ -134,6 +134,15 @@ def test_a_trigger_puts_the_triggered_level_in_force(ask):
     assert float(ask("load", "MEAS:CURR?")) == pytest.approx(0.6, abs=1e-3)
 
 
+def test_a_load_slews_its_current(bench, ask):
+    ask("psu", "APPL CH2,10,1;:OUTP ON,(@2)")
+    ask("load", "INP ON;:CURR:SLEW 1;:CURR 0.5")
+    bench.wait(0.2)
+    assert float(ask("load", "MEAS:CURR?")) == pytest.approx(0.205, abs=5e-3)
+    bench.wait(0.5)
+    assert float(ask("load", "MEAS:CURR?")) == pytest.approx(0.5, abs=2e-3)
+
+
 # --- generator, scope, meter ---
 
 

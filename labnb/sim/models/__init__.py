@@ -1,5 +1,6 @@
 """Which instruments can stand on a simulated bench."""
 
+from labnb.sim.models.gate_source import GateSource
 from labnb.sim.models.generator import Generator, Generator33512B
 from labnb.sim.models.load import ElectronicLoad
 from labnb.sim.models.meter_functions import noise_sigma
@@ -12,6 +13,7 @@ from labnb.sim.models.thermostat import Thermostat
 
 __all__ = [
     "ElectronicLoad",
+    "GateSource",
     "Generator",
     "Generator33512B",
     "Multimeter",

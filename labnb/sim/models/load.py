@@ -1,5 +1,6 @@
 """What an electronic load does, after Keysight's EL30000 Series Programming Guide (EL33133-90002)."""
 
+import math
 from collections.abc import Callable
 from typing import TYPE_CHECKING, cast, final
 
@@ -70,10 +71,13 @@ class ElectronicLoad(Instrument):
 
     def _drive(self) -> None:
         with self.bench.circuit.edit(self.now, self._sink):
-            self._sink.live = self.input()
-            self._sink.short = self.short()
-            self._sink.law = cast(LoadMode, self.function())  # its choices are these words
-            self._sink.level = self.level(self.function())
+            sink, function = self._sink, self.function()
+            level = self.level(function)
+            slew = self.slew(function) if level > sink.level else self.slew_down(function)
+            at_once = slew >= OVERLOAD or not sink.live or sink.law != function
+            sink.live, sink.short = self.input(), self.short()
+            sink.law = cast(LoadMode, function)  # its choices are these words
+            sink.approach(level, math.inf if at_once else slew, self.now)
 
     def _settled(self) -> Sink:
         self.bench.circuit.advance(self.now, self._sink)
