@@ -292,3 +292,29 @@ def test_a_supply_slews_its_voltage(bench, ask):
     assert float(ask("psu", "MEAS:VOLT? (@2)")) == pytest.approx(2.05, abs=0.05)
     bench.wait(0.5)
     assert float(ask("psu", "MEAS:VOLT? (@2)")) == pytest.approx(5.0, abs=5e-3)
+
+
+def test_two_equal_runs_give_equal_answers_byte_by_byte():
+    def run() -> list[bytes]:
+        bench = demo_bench(clock="skip", seed=9)
+        answers = []
+        for name, message in (
+            ("awg", "OUTP1 ON;:SOUR2:APPL:NOIS DEF,1"), ("scope", "CHAN2:DISP ON;:DIG CHAN1,CHAN2,CHAN3;:WAV:SOUR CHAN3;DATA?"),
+            ("psu", "VOLT 5,(@2);:OUTP ON,(@2)"), ("load", "CURR 0.1;:INP ON;:MEAS:POW?"), ("smu", "OUTP ON;:READ?"),
+            ("dmm", "READ?"), ("scope", "MEAS:VPP? CHAN2"),
+        ):  # fmt: skip
+            bench.port(name).send(message.encode(), end=True, timeout_s=1.0)
+            answers.append(bench.port(name).receive(100_000, timeout_s=1.0, termination=None)[0])
+        return answers
+
+    assert run() == run()
+
+
+def test_in_real_time_a_sweep_lasts_twice_what_it_shows():
+    bench = demo_bench(clock="real")
+    port = bench.port("scope")
+    port.send(b"TIM:RANG 0.05;:DIG CHAN1", end=True, timeout_s=1.0)
+    before = bench.now
+    port.send(b"*OPC?", end=True, timeout_s=1.0)
+    assert port.receive(10, timeout_s=5.0, termination=None)[0] == b"1\n"
+    assert bench.now - before >= 0.09
