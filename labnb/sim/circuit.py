@@ -10,7 +10,8 @@ from contextlib import contextmanager
 from typing import final
 
 from labnb.core import InstrumentError
-from labnb.sim.parts import Capacitor, Column, Diode, Part, Rows
+from labnb.sim.parts import Column, Part, Rows
+from labnb.sim.reactive import Reactive
 
 GROUND = "gnd"
 
@@ -23,6 +24,33 @@ _LEAST_STEP_S = 1e-9
 _CROSSING_S = 1e-7
 """When a supply changes between CV and CC is known to this."""
 _MOST_STEPS = 200_000
+_STEPS_A_PERIOD = 40
+_PERIODS = 10
+"""A wait of more periods of a wave than twice this is passed with its mean, but for the last ones."""
+_QUIET_PHASE = 0.25
+"""A wave is taken up again at its crest, where a steady ripple behind a sine passes through its mean."""
+
+
+@final
+class Tap:
+    """What a part sees, sampled at equal intervals while the circuit goes on."""
+
+    def __init__(self, look: Callable[[], float], start: float, interval_s: float, count: int) -> None:
+        self._look = look
+        self.start = start
+        self.interval_s = interval_s
+        self.samples: list[float] = []
+        self._count = count
+
+    @property
+    def due(self) -> float:
+        """When the next sample is to be taken; infinity when all are there."""
+        taken = len(self.samples)
+        return self.start + taken * self.interval_s if taken < self._count else math.inf
+
+    def sample(self) -> None:
+        """Take a sample of the present solution."""
+        self.samples.append(self._look())
 
 
 @final
@@ -36,6 +64,8 @@ class Circuit:
         self._of_node: dict[str, _Island] = {}
         self._now = 0.0
         self._watchers: list[Callable[[], bool]] = []
+        self._listeners: list[Callable[[], None]] = []
+        self._taps: list[tuple[Part, Tap]] = []
 
     def add(self, *parts: Part) -> None:
         """Connect `parts`."""
@@ -46,22 +76,56 @@ class Circuit:
         """Call `watcher` after every solution; it returns True when it has changed a part (a protection tripped)."""
         self._watchers.append(watcher)
 
-    def advance(self, now: float) -> None:
-        """Bring the circuit to bench time `now` (s). Raises InstrumentError if it has no stable solution."""
+    def advance(self, now: float, part: Part | None = None) -> None:
+        """Bring the circuit, or only what is connected to `part`, to bench time `now` (s).
+
+        Raises InstrumentError if there is no stable solution.
+        """
         islands = self._connected()  # new ones begin at the time of the last solution
         self._now = max(self._now, now)
+        if part is not None:
+            islands = [self._of_part[part]]
         for _ in range(10):
             solved = [island.advance(self._now) for island in islands]
             acted = [watcher() for watcher in self._watchers] if any(solved) else []
             if not any(acted):
                 return
 
+    def tap(self, part: Part, look: Callable[[], float], *, start: float, interval_s: float, count: int) -> Tap:
+        """Sample `look`, which looks at `part`, every `interval_s` from bench time `start` on, `count` times.
+
+        The samples are there when the circuit is advanced past them; take the tap off with `untap`.
+        """
+        self._connected()
+        tap = Tap(look, start, interval_s, count)
+        self._of_part[part].taps.append(tap)
+        self._taps.append((part, tap))
+        return tap
+
+    def untap(self, tap: Tap) -> None:
+        """Take no more samples for `tap`."""
+        for part, each in self._taps:
+            if each is tap:
+                self._of_part[part].taps.remove(tap)
+        self._taps = [(part, each) for part, each in self._taps if each is not tap]
+
+    def period(self, part: Part) -> float:
+        """Return the longest period in s of the waves that drive what is connected to `part`; 0 without any."""
+        self._connected()
+        return max((each.period_s for each in self._of_part[part].parts), default=0.0)
+
+    def listen(self, listener: Callable[[], None]) -> None:
+        """Call `listener` after every edit."""
+        self._listeners.append(listener)
+
     @contextmanager
     def edit(self, now: float, part: Part) -> Generator[None]:
         """Change attributes of `part` inside of this, at bench time `now`."""
-        self.advance(now)
+        self.advance(now, part)
         yield
         self.touch(part)
+        for listener in self._listeners:
+            listener()
 
     def touch(self, part: Part) -> None:
         """Say that attributes of `part` have changed at the time of the last solution."""
@@ -85,6 +149,8 @@ class Circuit:
             self._islands = [_Island(parts, self._now) for parts in _groups(self._parts)]
             self._of_part = {part: island for island in self._islands for part in island.parts}
             self._of_node = {node: island for island in self._islands for node in island.columns}
+            for part, tap in self._taps:
+                self._of_part[part].taps.append(tap)
         return self._islands
 
 
@@ -113,9 +179,9 @@ class _Island:
         self._nodes = len(names)
         self._size = self._nodes + sum(part.branches for part in parts)
         self._solution: Column = [0.0] * (self._size + 1)  # ground is the last column, and stays 0
-        self._capacitors = [part for part in parts if isinstance(part, Capacitor)]
-        self._diodes = [part for part in parts if isinstance(part, Diode)]
-        self._linear = not any(part.nonlinear for part in parts)
+        self.taps: list[Tap] = []
+        self._reactive = [part for part in parts if isinstance(part, Reactive)]
+        self._nonlinear = [part for part in parts if part.nonlinear]
         self._now = now
         self._step_s = _FIRST_STEP_S
         self._number(parts)
@@ -123,16 +189,22 @@ class _Island:
     def _number(self, parts: list[Part]) -> None:
         branch = self._nodes
         for part in parts:
-            part.first, part.second = (self.columns.get(node, self._size) for node in part.nodes)
-            part.branch = branch
+            part.place([self.columns.get(node, self._size) for node in part.nodes], branch)
             branch += part.branches
 
     def potential(self, node: str) -> float:
         return self._solution[self.columns[node]]
 
     def advance(self, now: float) -> bool:
-        """Solve for `now` if anything is new; return whether it was."""
-        if self._capacitors:
+        """Solve for `now` if anything is new, and take the samples that are due; return whether it was."""
+        solved = False
+        while self.taps and (tap := min(self.taps, key=lambda tap: tap.due)).due <= now:
+            solved |= self._reach(tap.due)
+            tap.sample()
+        return self._reach(now) or solved
+
+    def _reach(self, now: float) -> bool:
+        if self._reactive:
             return self._integrate(now)
         changed = [part.prepare(now) for part in self.parts]
         if not self.touched and not any(changed):
@@ -144,12 +216,32 @@ class _Island:
     def _integrate(self, now: float) -> bool:
         if now <= self._now and not self.touched:
             return False
+        period = max(part.period_s for part in self.parts)
+        if period and now - self._now > 2 * _PERIODS * period:
+            self._pass_with_means(now - (_PERIODS + _QUIET_PHASE) * period)
+        self._follow(now)
+        return True
+
+    def _pass_with_means(self, until: float) -> None:
+        """Go on to `until` with every wave at its mean."""
+        for averaging in (True, False):
+            for part in self.parts:
+                part.averaging = averaging
+            self.touched = True
+            if averaging:
+                self._follow(until)
+
+    def _follow(self, now: float) -> None:
         if self.touched:  # something jumped: find the currents just after it
+            for part in self.parts:
+                part.prepare(self._now)
             self._restart()
+        waves = [part.period_s for part in self.parts if part.period_s and not part.averaging]
+        longest = min(waves) / _STEPS_A_PERIOD if waves else math.inf
         for _ in range(_MOST_STEPS):
             if self._now >= now:
-                return True
-            self._one_step(min(self._step_s, now - self._now))
+                return
+            self._one_step(min(self._step_s, now - self._now, longest))
         raise InstrumentError(f"the circuit of {', '.join(self.columns)} changes too fast to be followed to {now} s")
 
     def _restart(self) -> None:
@@ -158,8 +250,8 @@ class _Island:
         The trapezoidal rule would carry that pulse on for ever, with alternating sign.
         """
         for _ in range(2):
-            for capacitor in self._capacitors:
-                capacitor.settled = False
+            for part in self._reactive:
+                part.settled = False
             self._accept(self._solve(_FIRST_STEP_S), _FIRST_STEP_S)
         self._step_s = _FIRST_STEP_S
         self.touched = False
@@ -170,7 +262,7 @@ class _Island:
         modes = [part.mode for part in self.parts]
         solution = self._solve(step_s)
         jumped = modes != [part.mode for part in self.parts]
-        error = 0.0 if jumped else max(capacitor.error(solution, step_s) for capacitor in self._capacitors)
+        error = 0.0 if jumped else max(part.error(solution, step_s) for part in self._reactive)
         factor = 0.2 if jumped else min(2.0, max(0.2, 0.9 / (error + 1e-9) ** (1 / 3)))
         self._step_s = max(step_s * factor, _LEAST_STEP_S)
         if (jumped and step_s > _CROSSING_S) or (error > 1.0 and step_s > _LEAST_STEP_S):
@@ -202,7 +294,7 @@ class _Island:
         guess = self._solution
         for _ in range(200):
             solution = self._linearised(guess, step_s)
-            if self._linear or self._converged(guess, solution):
+            if not self._nonlinear or self._converged(guess, solution):
                 return solution
             guess = solution
         raise InstrumentError(f"the circuit of {', '.join(self.columns)} has no solution that Newton's method finds")
@@ -211,7 +303,7 @@ class _Island:
         for column in range(self._nodes):
             if not abs(solution[column] - guess[column]) <= _NEWTON_V + 1e-9 * abs(guess[column]):
                 return False
-        return not any(diode.limited(guess) for diode in self._diodes)
+        return not any(part.limited(guess) for part in self._nonlinear)
 
     def _linearised(self, guess: Column, step_s: float) -> Column:
         size = self._size

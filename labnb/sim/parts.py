@@ -7,6 +7,7 @@ Voltages are in V, currents in A and flow through the part from its first node t
 
 import math
 from collections.abc import Callable
+from dataclasses import dataclass
 from typing import final
 
 BOLTZMANN_V_PER_K = 8.617333262e-5
@@ -24,19 +25,27 @@ class Part:
 
     nonlinear = False
     """Its stamp depends on the guess, so the solver iterates."""
-    remembers = False
-    """Its stamp depends on the past, so the solver integrates."""
     branches = 0
     """How many currents are unknowns of their own."""
 
-    def __init__(self, first: str, second: str = "gnd") -> None:
-        self.nodes = (first, second)
+    period_s = 0.0
+    """After how long its law repeats, for a part whose law changes with time for ever; 0 for the others."""
+    averaging = False
+    """It keeps to the mean of its law: the solver passes long waits so."""
+
+    def __init__(self, first: str, second: str = "gnd", *more: str) -> None:
+        self.nodes = (first, second, *more)
         self.voltage = 0.0
         self.current = 0.0
         self.mode = ""
         """Which of its laws holds, for a part that has several."""
         self.first = self.second = self.branch = 0
-        """Columns in the island's equations; the solver sets them."""
+        """Columns in the island's equations."""
+
+    def place(self, columns: list[int], branch: int) -> None:
+        """Take over which columns its nodes and its own currents have in the island's equations."""
+        self.first, self.second, *_ = columns
+        self.branch = branch
 
     def stamp(self, rows: Rows, right: Column, guess: Column, step_s: float) -> None:
         """Add the linearised law around `guess`; `step_s` is the time step, 0 for the steady state."""
@@ -56,6 +65,10 @@ class Part:
 
     def remode(self, solution: Column) -> bool:
         """Choose the mode that is consistent with `solution`; return True if that is another one."""
+        return False
+
+    def limited(self, guess: Column) -> bool:
+        """Return whether the last stamp was taken elsewhere than at `guess`, so that Newton must go on."""
         return False
 
     def _add_conductance(self, rows: Rows, siemens: float) -> None:
@@ -108,60 +121,40 @@ class CurrentSource(Part):
         self.current = -self.amps
 
 
-@final
-class Capacitor(Part):
-    """A capacitor, integrated by the trapezoidal rule; uncharged at the beginning."""
+class Junction:
+    """A p-n junction at one temperature, i = Is (exp(v / scale) - 1), that keeps Newton from running up its exponential.
 
-    remembers = True
+    Source of the limit: Nagel 1975, section 3.3 (`pnjlim`): above the critical voltage a step goes along the logarithm.
+    """
 
-    def __init__(self, first: str, second: str = "gnd", *, farads: float) -> None:
-        super().__init__(first, second)
-        if not 0 < farads < math.inf:
-            raise ValueError(f"capacitor {first}-{second}: farads={farads} must be above zero")
-        self.farads = farads
-        self.settled = False
-        """False after something jumped: its current is then unknown, and one backward Euler step finds it."""
-        self._slopes = (0.0, 0.0)
-        self._last_step = 0.0
+    def __init__(self, saturation_a: float, scale_v: float, volts: float = 0.0) -> None:
+        self.saturation_a = saturation_a
+        self.scale_v = scale_v
+        self.volts = volts
+        """Where the last tangent touched."""
+        self._critical = scale_v * math.log(scale_v / (math.sqrt(2.0) * saturation_a))
 
-    def stamp(self, rows: Rows, right: Column, guess: Column, step_s: float) -> None:
-        """Add i = C dv/dt as a conductance beside a current that holds the past."""
-        siemens, amps = self._companion(step_s)
-        self._add_conductance(rows, siemens)
-        self._add_current(right, amps)
+    def current(self, volts: float) -> float:
+        """Return the current at `volts`."""
+        return self.saturation_a * math.expm1(min(volts / self.scale_v, 200.0))
 
-    def _companion(self, step_s: float) -> tuple[float, float]:
-        if self.settled:
-            siemens = 2.0 * self.farads / step_s
-            return siemens, -siemens * self.voltage - self.current
-        siemens = self.farads / step_s
-        return siemens, -siemens * self.voltage
+    def tangent(self, volts: float) -> tuple[float, float]:
+        """Return slope and current at zero volts of the tangent at `volts`, or where the limit lets it be."""
+        volts = self.volts = self._limit(volts)
+        growth = math.exp(min(volts / self.scale_v, 200.0))
+        siemens = self.saturation_a * growth / self.scale_v
+        return siemens, self.saturation_a * (growth - 1.0) - siemens * volts
 
-    def error(self, solution: Column, step_s: float) -> float:
-        """Return the truncation error of this step in parts of what is tolerated (1 uV + 10 ppm).
-
-        The corrector is compared with a second-order predictor, as SPICE2 does (Nagel 1975, section 4.4).
-        """
-        voltage = self.across(solution)
-        slope, before = self._slopes
-        ratio = step_s / self._last_step if self._last_step else 0.0
-        predicted = self.voltage + step_s * (slope + 0.5 * ratio * (slope - before))
-        weight = 1.0 / (3.0 * (1.0 + 1.0 / ratio)) if ratio else 0.5
-        return weight * abs(voltage - predicted) / (1e-6 + 1e-5 * abs(voltage))
-
-    def commit(self, solution: Column, step_s: float) -> None:
-        """Take over the solution as the past of the next step."""
-        siemens, amps = self._companion(step_s)
-        voltage = self.across(solution)
-        self.current = siemens * voltage + amps
-        self.voltage = voltage
-        slope = self.current / self.farads
-        self._slopes = (slope, self._slopes[0] if self.settled else slope)
-        self._last_step = step_s if self.settled else 0.0
-        self.settled = True
+    def _limit(self, volts: float) -> float:
+        scale, before = self.scale_v, self.volts
+        if volts <= self._critical or abs(volts - before) <= 2.0 * scale:
+            return volts
+        if before <= 0:
+            return scale * math.log(volts / scale)
+        growth = 1.0 + (volts - before) / scale
+        return before + scale * math.log(growth) if growth > 0 else self._critical
 
 
-@final
 class Diode(Part):
     """A junction diode after Shockley, without series resistance.
 
@@ -185,15 +178,14 @@ class Diode(Part):
         super().__init__(first, second)
         self._law = (saturation_a, ideality, gap_ev, exponent)
         self._follow = temperature if callable(temperature) else None
-        self._limited = 0.0
+        self._junction = Junction(saturation_a, 1.0)
         self._set_temperature(temperature(0.0) if callable(temperature) else temperature)
 
     def _set_temperature(self, kelvin: float) -> None:
         saturation_a, ideality, gap_ev, exponent = self._law
         self.kelvin = kelvin
-        self._scale = ideality * BOLTZMANN_V_PER_K * kelvin
-        self._saturation = saturation_current(kelvin, saturation_a, ideality, gap_ev, exponent)
-        self._critical = self._scale * math.log(self._scale / (math.sqrt(2.0) * self._saturation))
+        saturation = saturation_current(kelvin, saturation_a, ideality, gap_ev, exponent)
+        self._junction = Junction(saturation, ideality * BOLTZMANN_V_PER_K * kelvin, self._junction.volts)
 
     def prepare(self, now: float) -> bool:
         """Take the temperature at `now`; below 1 uK of change the law stays."""
@@ -205,30 +197,37 @@ class Diode(Part):
 
     def stamp(self, rows: Rows, right: Column, guess: Column, step_s: float) -> None:
         """Add the tangent at the guess, which is kept from running up the exponential."""
-        volts = self._limited = self._limit(self.across(guess), self._limited)
-        growth = math.exp(min(volts / self._scale, 200.0))
-        siemens = self._saturation * growth / self._scale
+        siemens, amps = self._junction.tangent(self.across(guess))
         self._add_conductance(rows, siemens)
-        self._add_current(right, self._saturation * (growth - 1.0) - siemens * volts)
+        self._add_current(right, amps)
 
     def limited(self, guess: Column) -> bool:
         """Return whether the last stamp was taken elsewhere than at `guess`."""
-        return abs(self._limited - self.across(guess)) > 1e-12
-
-    def _limit(self, volts: float, before: float) -> float:
-        """Nagel 1975, section 3.3 (`pnjlim`): above the critical voltage a step goes along the logarithm."""
-        scale = self._scale
-        if volts <= self._critical or abs(volts - before) <= 2.0 * scale:
-            return volts
-        if before <= 0:
-            return scale * math.log(volts / scale)
-        growth = 1.0 + (volts - before) / scale
-        return before + scale * math.log(growth) if growth > 0 else self._critical
+        return abs(self._junction.volts - self.across(guess)) > 1e-12
 
     def commit(self, solution: Column, step_s: float) -> None:
         """Take over the solution."""
-        self.voltage = self._limited = self.across(solution)
-        self.current = self._saturation * math.expm1(min(self.voltage / self._scale, 200.0))
+        self.voltage = self._junction.volts = self.across(solution)
+        self.current = self._junction.current(self.voltage)
+
+
+@final
+@dataclass(frozen=True, slots=True)
+class Approach:
+    """A straight way from one value to another."""
+
+    since: float
+    start: float
+    goal: float
+    slew: float
+    """How much of it a second, whatever its direction."""
+
+    def at(self, now: float) -> float:
+        """Return how far it is at bench time `now`."""
+        way = self.slew * max(now - self.since, 0.0)
+        if way >= abs(self.goal - self.start):
+            return self.goal
+        return self.start + math.copysign(way, self.goal - self.start)
 
 
 @final
@@ -236,16 +235,33 @@ class Source(Part):
     """An ideal supply, `volts` from its second to its first node, that turns into a current source at its limit.
 
     `mode` is `off` (open), `cv` or `cc`. `supplied` is the current that leaves its first terminal, which may be
-    negative: then it sinks, without limit.
+    negative: then it sinks, without limit, unless it `sinks`: a source of four quadrants, whose limit holds for both
+    directions of current and whose voltage may be negative.
     """
 
     branches = 1
 
-    def __init__(self, first: str, second: str = "gnd") -> None:
+    def __init__(self, first: str, second: str = "gnd", *, sinks: bool = False) -> None:
         super().__init__(first, second)
+        self._sinks = sinks
+        self._sign = 1.0
         self.volts = 0.0
         self.limit_a = math.inf
         self.mode = "off"
+        self._way: Approach | None = None
+
+    def approach(self, volts: float, slew: float, now: float) -> None:
+        """Go to `volts` with `slew` volts a second from bench time `now` on."""
+        self._way = None if math.isinf(slew) else Approach(now, self.volts, volts, slew)
+        if self._way is None:
+            self.volts = volts
+
+    def prepare(self, now: float) -> bool:
+        """Go on towards the voltage that is approached."""
+        before = self.volts
+        if self._way is not None:
+            self.volts = self._way.at(now)
+        return self.volts != before
 
     @property
     def supplied(self) -> float:
@@ -263,14 +279,17 @@ class Source(Part):
             right[branch] = self.volts
         else:
             rows[branch][branch] = 1.0
-            right[branch] = -self.limit_a if self.mode == "cc" else 0.0
+            right[branch] = -self._sign * self.limit_a if self.mode == "cc" else 0.0
 
     def remode(self, solution: Column) -> bool:
         """Limit the current when it is too high, the voltage when it is."""
-        if self.mode == "cv" and -solution[self.branch] > self.limit_a * (1 + 1e-9) + 1e-12:
+        amps = -solution[self.branch]
+        if self._sinks and self.mode == "cv":
+            self._sign = math.copysign(1.0, amps)
+        if self.mode == "cv" and self._sign * amps > self.limit_a * (1 + 1e-9) + 1e-12:
             self.mode = "cc"
             return True
-        if self.mode == "cc" and self.across(solution) > self.volts * (1 + 1e-9) + 1e-12:
+        if self.mode == "cc" and self._sign * (self.across(solution) - self.volts) > 1e-9 * abs(self.volts) + 1e-12:
             self.mode = "cv"
             return True
         return False

@@ -6,12 +6,14 @@ from collections.abc import Callable
 from labnb.core import LinkError
 from labnb.sim.bench import Bench
 from labnb.sim.demo import demo_bench
+from labnb.sim.dots import dots_bench
 
 DEFAULT = "demo"
 
 _lock = threading.RLock()
 _benches: dict[str, Bench | Callable[[], Bench]] = {
     DEFAULT: demo_bench,
+    "dots": dots_bench,
     "fast": lambda: demo_bench(clock="skip"),
 }
 

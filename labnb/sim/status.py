@@ -27,8 +27,9 @@ ERROR_TEXTS = {
     -350: "Queue overflow",
     -410: "Query INTERRUPTED",
     -420: "Query UNTERMINATED",
+    803: "Not permitted with OUTPUT off",
 }
-"""Standard texts, SCPI-99 volume 2, chapter 21.8."""
+"""Standard texts, SCPI-99 volume 2, chapter 21.8; positive ones are an instrument's own."""
 
 OPERATION_COMPLETE, QUERY_ERROR, DEVICE_ERROR, EXECUTION_ERROR, COMMAND_ERROR, POWER_ON = 1, 4, 8, 16, 32, 128
 ERROR_AVAILABLE, MESSAGE_AVAILABLE, EVENT_SUMMARY, SERVICE_REQUEST = 4, 16, 32, 64

@@ -90,8 +90,8 @@ DATA = bytes(range(256)) * 300
 
 @pytest.mark.parametrize("address", ["USB0::1::2::SCOPE::INSTR", "TCPIP0::192.0.2.9::5025::SOCKET"])
 def test_a_block_arrives_whole_whatever_bytes_are_in_it(bench: Bench, bench_name: str, address: str):
-    _Scope(bench, "scope", address)
-    link = open_visa(address, f"{bench_name}@labnb", name="scope", timeout_s=0.1)
+    _Scope(bench, "pictures", address)
+    link = open_visa(address, f"{bench_name}@labnb", name="pictures", timeout_s=0.1)
     assert link.query_block("DATA?") == DATA
     assert link.query("*IDN?").startswith("LABNB")
     with pytest.raises(LinkError, match=r"SHORT\?"):

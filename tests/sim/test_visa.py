@@ -14,9 +14,13 @@ from pyvisa.errors import InvalidSession, VisaIOError
 
 from labnb.core import InstrumentError, LinkError
 from labnb.sim import (
+    AWG_ADDRESS,
     DMM_ADDRESS,
+    LOAD_ADDRESS,
     OVEN_ADDRESS,
     PSU_ADDRESS,
+    SCOPE_ADDRESS,
+    SMU_ADDRESS,
     Bench,
     Multimeter,
     Thermostat,
@@ -37,14 +41,26 @@ def failure(caught) -> StatusCode:
 
 
 def test_resources_are_listed_by_the_addresses_that_manuals_give(manager):
-    assert manager.list_resources() == (PSU_ADDRESS, DMM_ADDRESS, OVEN_ADDRESS)
-    assert manager.list_resources("GPIB?*") == (OVEN_ADDRESS,)
+    more = (LOAD_ADDRESS, SCOPE_ADDRESS, AWG_ADDRESS, SMU_ADDRESS)
+    assert manager.list_resources() == (PSU_ADDRESS, DMM_ADDRESS, OVEN_ADDRESS, *more)
+    assert manager.list_resources("GPIB?*") == (OVEN_ADDRESS, SMU_ADDRESS)
     assert manager.list_resources("?*::SOCKET") == ()
-    assert set(manager.list_resources_info()) == {PSU_ADDRESS, DMM_ADDRESS, OVEN_ADDRESS}
+    assert set(manager.list_resources_info()) == {PSU_ADDRESS, DMM_ADDRESS, OVEN_ADDRESS, *more}
 
 
 @pytest.mark.parametrize(
-    "address", [PSU_ADDRESS, DMM_ADDRESS, OVEN_ADDRESS, "usb0::0x2a8d::0x8f01::cn6123::INSTR", "GPIB::12"]
+    "address",
+    [
+        PSU_ADDRESS,
+        DMM_ADDRESS,
+        OVEN_ADDRESS,
+        LOAD_ADDRESS,
+        SCOPE_ADDRESS,
+        AWG_ADDRESS,
+        SMU_ADDRESS,
+        "usb0::0x2a8d::0x8f01::cn6123::INSTR",
+        "GPIB::12",
+    ],
 )
 def test_every_instrument_opens_and_tells_who_it_is(manager, address):
     with manager.open_resource(address) as instrument:
@@ -54,7 +70,7 @@ def test_every_instrument_opens_and_tells_who_it_is(manager, address):
 
 def test_the_interface_decides_the_class(manager):
     classes = [type(manager.open_resource(address)).__name__ for address in manager.list_resources()]
-    assert classes == ["USBInstrument", "TCPIPInstrument", "GPIBInstrument"]
+    assert classes[:3] == ["USBInstrument", "TCPIPInstrument", "GPIBInstrument"]
 
 
 def test_an_instrument_can_be_closed_and_opened_again(manager):
@@ -260,7 +276,7 @@ def test_a_test_can_look_at_the_instrument_itself(manager, bench):
 
 
 def test_an_unknown_bench_is_refused_with_the_known_ones():
-    with pytest.raises(LinkError, match=r"no simulated bench is called 'nowhere'; there are .*demo, fast"):
+    with pytest.raises(LinkError, match=r"no simulated bench is called 'nowhere'; there are .*demo, dots, fast"):
         pyvisa.ResourceManager("nowhere@labnb")
 
 
@@ -301,7 +317,7 @@ def test_a_name_that_is_registered_anew_opens_the_new_bench_although_pyvisa_keep
     register("renewed", bench)
     manager = pyvisa.ResourceManager("renewed@labnb")
     try:
-        assert len(manager.list_resources()) == 3
+        assert len(manager.list_resources()) == 7
         new = Bench(clock="skip")
         Thermostat(new, "only", "GPIB0::1::INSTR")
         register("renewed", new)

@@ -1,12 +1,13 @@
 """What a three-output DC supply does, after Keysight's EDU36311A Programming Guide (EDU36311-90003)."""
 
+import math
 from collections.abc import Sequence
-from typing import TYPE_CHECKING, final
+from typing import TYPE_CHECKING, NamedTuple, final
 
 from labnb.sim.instrument import Instrument, Operation, command
 from labnb.sim.parts import Source
-from labnb.sim.scpi import Call, format_number, parse_number
-from labnb.sim.settings import Key, Number, Switch
+from labnb.sim.scpi import OVERLOAD, Call, format_number, parse_number
+from labnb.sim.settings import Key, Number, Switch, Text
 from labnb.sim.status import ScpiError
 
 if TYPE_CHECKING:
@@ -22,29 +23,57 @@ _LEVEL = "[:LEVel][:IMMediate][:AMPLitude]"
 _ALL = (1, 2, 3)
 
 
-@final
+class Ratings(NamedTuple):
+    """What each of three outputs gives."""
+
+    volts: tuple[float, float, float]
+    amps: tuple[float, float, float]
+
+    def voltage(self) -> Number:
+        """Return the setting of the voltage: up to 3 % more than rated."""
+        high = tuple(1.03 * volts for volts in self.volts)
+        return Number(f"[SOURce:]VOLTage{_LEVEL}", unit="V", keys=_ALL, default=0.0, low=0.0, high=high)
+
+    def current(self) -> Number:
+        """Return the setting of the current limit: up to 3 % more than rated."""
+        high = tuple(1.03 * amps for amps in self.amps)
+        return Number(
+            f"[SOURce:]CURRent{_LEVEL}", unit="A", keys=_ALL, default=self.amps, low=(0.002, 0.001, 0.001), high=high
+        )  # fmt: skip
+
+    def protection(self) -> Number:
+        """Return the setting of the overvoltage protection: up to 10 % more than rated."""
+        high = tuple(1.1 * volts for volts in self.volts)
+        return Number(
+            "[SOURce:]VOLTage:PROTection[:LEVel]", unit="V", keys=_ALL, low=0.0, default=high, high=high
+        )  # fmt: skip
+
+
+_EDU36311A = Ratings((6.0, 30.0, 30.0), (5.0, 1.0, 1.0))
+_E36312A = Ratings((6.0, 25.0, 25.0), (5.0, 1.0, 1.0))
+_E36313A = Ratings((6.0, 25.0, 25.0), (10.0, 2.0, 2.0))
+
+
 class PowerSupply(Instrument):
     """Keysight EDU36311A: 6 V 5 A, 30 V 1 A, 30 V 1 A, each 3 % more; an output limits its current (CV/CC).
 
     What it really gives is exactly what is programmed; only its readback is noisy. An output that is off is open.
+    A voltage is approached with `VOLT:SLEW` volts a second, by default at once.
     """
 
     identity = "Keysight Technologies,EDU36311A,CN6123,1.0.4-1.0.0-1.02"
     channels = 3
 
-    voltage = Number(f"[SOURce:]VOLTage{_LEVEL}", unit="V", keys=_ALL, default=0.0, low=0.0, high=(6.18, 30.9, 30.9))
-    current = Number(
-        f"[SOURce:]CURRent{_LEVEL}", unit="A", keys=_ALL, default=(5.0, 1.0, 1.0),
-        low=(0.002, 0.001, 0.001), high=(5.15, 1.03, 1.03),
-    )  # fmt: skip
+    voltage = _EDU36311A.voltage()
+    current = _EDU36311A.current()
+    slew_up = Number("[SOURce:]VOLTage:SLEW[:RISing]", keys=_ALL, default=OVERLOAD, low=1e-3, high=OVERLOAD)
+    slew_down = Number("[SOURce:]VOLTage:SLEW:FALLing", keys=_ALL, default=OVERLOAD, low=1e-3, high=OVERLOAD)
     output = Switch("OUTPut[:STATe]", keys=_ALL, default=False)
-    protection_voltage = Number(
-        "[SOURce:]VOLTage:PROTection[:LEVel]", unit="V", keys=_ALL, low=0.0,
-        default=(6.6, 33.0, 33.0), high=(6.6, 33.0, 33.0),
-    )  # fmt: skip
+    protection_voltage = _EDU36311A.protection()
     voltage_protection = Switch("[SOURce:]VOLTage:PROTection:STATe", keys=_ALL, default=False)
     current_protection = Switch("[SOURce:]CURRent:PROTection:STATe", keys=_ALL, default=False)
     display = Switch("DISPlay[:WINDow][:STATe]", default=True)
+    display_text = Text("DISPlay[:WINDow]:TEXT[:DATA]", default="")
 
     def __init__(self, bench: "Bench", name: str, address: str, *, outputs: Sequence[tuple[str, str]]) -> None:
         """Connect each output's plus and minus terminals to two nodes of the bench's circuit."""
@@ -75,11 +104,17 @@ class PowerSupply(Instrument):
     def _drive(self, channel: int) -> None:
         circuit, source = self.bench.circuit, self._sources[channel]
         with circuit.edit(self.now, source):
-            source.volts = self.voltage(channel)
+            self._steer(channel, source)
             source.limit_a = self.current(channel)
             live = self.output(channel) and not self._tripped[channel]
             source.mode = ("cv" if source.mode == "off" else source.mode) if live else "off"
-        circuit.advance(self.now)
+        circuit.advance(self.now, source)
+
+    def _steer(self, channel: int, source: Source) -> None:
+        """Go to the programmed voltage with the programmed slope; an output that is off is there at once."""
+        volts = self.voltage(channel)
+        slew = self.slew_up(channel) if volts > source.volts else self.slew_down(channel)
+        source.approach(volts, math.inf if source.mode == "off" or slew >= OVERLOAD else slew, self.now)
 
     def _protect(self) -> bool:
         """Switch off what exceeds its protection; return whether anything did."""
@@ -101,8 +136,9 @@ class PowerSupply(Instrument):
         return (_OVERVOLTAGE if over else 0) | (_OVERCURRENT if limited else 0)
 
     def _settled(self, channel: int) -> Source:
-        self.bench.circuit.advance(self.now)
-        return self._sources[channel]
+        source = self._sources[channel]
+        self.bench.circuit.advance(self.now, source)
+        return source
 
     @command("MEASure[:SCALar]:VOLTage[:DC]?", "MEASure[:SCALar]?")
     def _measure_voltage(self, call: Call) -> Operation:
@@ -199,3 +235,23 @@ class PowerSupply(Instrument):
         channel = self.channels_of(call)[0]
         mode = self._settled(channel).mode
         return str({"cc": _CONSTANT_CURRENT, "cv": _CONSTANT_VOLTAGE}.get(mode, 0) | self._tripped[channel])
+
+
+@final
+class PowerSupplyE36312A(PowerSupply):
+    """Keysight E36312A: 6 V 5 A, 25 V 1 A, 25 V 1 A."""
+
+    identity = "Keysight Technologies,E36312A,MY57900123,1.0.6-1.0.4-1.00"
+    voltage = _E36312A.voltage()
+    current = _E36312A.current()
+    protection_voltage = _E36312A.protection()
+
+
+@final
+class PowerSupplyE36313A(PowerSupply):
+    """Keysight E36313A: 6 V 10 A, 25 V 2 A, 25 V 2 A."""
+
+    identity = "Keysight Technologies,E36313A,MY57900456,1.0.6-1.0.4-1.00"
+    voltage = _E36313A.voltage()
+    current = _E36313A.current()
+    protection_voltage = _E36313A.protection()

@@ -1,0 +1,129 @@
+"""Which parts an instrument drives: a generator's output, an electronic load's input, and a switch."""
+
+import math
+from typing import Literal, final
+
+from labnb.sim.parts import Approach, Column, Part, Rows
+from labnb.sim.waves import Wave
+
+LoadMode = Literal["CURR", "VOLT", "POW", "RES"]
+_HOLDING_S = 1e4
+
+
+@final
+class WaveSource(Part):
+    """A generator's output: `wave`, or the constant `volts`, behind `ohms`; open when it is not `live`."""
+
+    def __init__(self, first: str, second: str = "gnd", *, ohms: float = 50.0) -> None:
+        super().__init__(first, second)
+        self.ohms = ohms
+        self.live = False
+        self.volts = 0.0
+        self._wave: Wave | None = None
+        self._mean = 0.0
+
+    def drive(self, wave: Wave | None, volts: float = 0.0) -> None:
+        """Give `wave`, or without one the constant `volts`; with None and 0 V the output stays connected."""
+        self._wave = wave
+        self._mean = wave.mean() if wave else volts
+        self.volts = self._mean
+        self.period_s = wave.period_s if wave and self.live else 0.0
+
+    def prepare(self, now: float) -> bool:
+        """Take the level at `now`."""
+        before = self.volts
+        self.volts = self._mean if self._wave is None or self.averaging else self._wave.level(now)
+        return self.volts != before
+
+    def stamp(self, rows: Rows, right: Column, guess: Column, step_s: float) -> None:
+        """Add i = (v - volts) / ohms."""
+        if self.live:
+            self._add_conductance(rows, 1.0 / self.ohms)
+            self._add_current(right, -self.volts / self.ohms)
+
+    def commit(self, solution: Column, step_s: float) -> None:
+        """Take over the solution."""
+        self.voltage = self.across(solution)
+        self.current = (self.voltage - self.volts) / self.ohms if self.live else 0.0
+
+
+@final
+class Switch(Part):
+    """A contact of 10 mohm, open until `closed`."""
+
+    def __init__(self, first: str, second: str = "gnd", *, closed: bool = False, ohms: float = 0.01) -> None:
+        super().__init__(first, second)
+        self.closed = closed
+        self._siemens = 1.0 / ohms
+
+    def stamp(self, rows: Rows, right: Column, guess: Column, step_s: float) -> None:
+        """Add i = v / R, or nothing."""
+        if self.closed:
+            self._add_conductance(rows, self._siemens)
+
+    def commit(self, solution: Column, step_s: float) -> None:
+        """Take over the solution."""
+        self.voltage = self.across(solution)
+        self.current = self.voltage * self._siemens if self.closed else 0.0
+
+
+@final
+class Sink(Part):
+    """An electronic load's input: it holds current, voltage, power or resistance when it is `live`.
+
+    It has no less than `least_ohms`, which is all that is left when its source cannot give what it wants, and which
+    conducts backwards, too (its transistors' body diodes). A held voltage rises by 0.1 mV/A.
+    """
+
+    nonlinear = True
+
+    def __init__(self, first: str, second: str = "gnd", *, least_ohms: float = 0.05) -> None:
+        super().__init__(first, second)
+        self.live = False
+        self.short = False
+        self.law: LoadMode = "CURR"
+        self.level = 0.0
+        self.least_ohms = least_ohms
+        self._way: Approach | None = None
+
+    def approach(self, level: float, slew: float, now: float) -> None:
+        """Go to `level` with `slew` of its unit a second from bench time `now` on."""
+        self._way = None if math.isinf(slew) else Approach(now, self.level, level, slew)
+        if self._way is None:
+            self.level = level
+
+    def prepare(self, now: float) -> bool:
+        """Go on towards the level that is approached."""
+        before = self.level
+        if self._way is not None:
+            self.level = self._way.at(now)
+        return self.level != before
+
+    def _tangent(self, volts: float) -> tuple[float, float]:
+        """Return slope and current at zero volts of what it lets flow around `volts`; of power the secant.
+
+        The secant falls, as a real load does, to the least resistance when the source cannot give the power.
+        """
+        full = 1.0 / self.least_ohms
+        if self.short or volts < 0:
+            return full, 0.0
+        if self.law == "CURR":
+            return (full, 0.0) if volts * full < self.level else (0.0, self.level)
+        if self.law == "VOLT":
+            return (0.0, 0.0) if volts < self.level else (_HOLDING_S, -_HOLDING_S * self.level)
+        if self.law == "POW":
+            return min(self.level / max(volts, 1e-9) ** 2, full), 0.0
+        return min(1.0 / self.level if self.level else full, full), 0.0
+
+    def stamp(self, rows: Rows, right: Column, guess: Column, step_s: float) -> None:
+        """Add the tangent at the guess."""
+        if self.live:
+            siemens, amps = self._tangent(self.across(guess))
+            self._add_conductance(rows, siemens)
+            self._add_current(right, amps)
+
+    def commit(self, solution: Column, step_s: float) -> None:
+        """Take over the solution."""
+        self.voltage = self.across(solution)
+        siemens, amps = self._tangent(self.voltage) if self.live else (0.0, 0.0)
+        self.current = siemens * self.voltage + amps
