@@ -59,16 +59,28 @@ def _in_main_thread() -> bool:
 
 
 def _terminate(_signum: int, _frame: FrameType | None) -> None:
-    """Make safe what runs use, then let SIGTERM end the process as ever."""
-    _make_all_safe()
+    """Make safe what runs use, then let SIGTERM end the process as ever.
+
+    In a thread: the signal may have come while this one held the lock of a lane.
+    """
+    worker = threading.Thread(target=_make_all_safe, daemon=True)
+    worker.start()
+    worker.join(_TIMEOUT_S * (1 + sum(map(len, _runs.values()))))
     signal.signal(signal.SIGTERM, signal.SIG_DFL)
     os.kill(os.getpid(), signal.SIGTERM)
 
 
-def only_of(run: _Running) -> tuple[Instrument, ...]:
-    """Return the instruments of `run` that no other run under way has claimed."""
-    others = {instrument for other, used in _runs.items() if other is not run for instrument in used}
-    return tuple(instrument for instrument in _runs.get(run, {}) if instrument not in others)
+def take_own(run: _Running) -> tuple[Instrument, ...]:
+    """Return the instruments that `run` has to make safe; those that another run has claimed too are left to that one.
+
+    Leaving is giving up the claim, at once: of two runs that end together the second then has it alone.
+    """
+    claimed = _runs.get(run, {})
+    for other, used in _runs.items():
+        if other is not run:
+            for instrument in used.keys() & claimed.keys():
+                del claimed[instrument]
+    return tuple(claimed)
 
 
 async def make_all_safe(instruments: Sequence[Instrument]) -> list[InstrumentError]:

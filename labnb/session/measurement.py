@@ -54,6 +54,7 @@ class MeasurementSession:
         self._acquires: dict[str, Acquire] = {}
         self._instruments: dict[str, tuple[object, Instrument]] = {}
         self._owned: list[Instrument] = []
+        self._runs: list[Run] = []
 
     async def __aenter__(self) -> Self:
         return self
@@ -61,13 +62,27 @@ class MeasurementSession:
     async def __aexit__(
         self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
     ) -> None:
-        await self.close()
+        """Wait for the runs that go on (after an error: cancel them), then close."""
+        try:
+            if error is None:
+                for run in self._under_way():
+                    await run
+        finally:
+            await self.close()
+
+    def _under_way(self) -> list[Run]:
+        self._runs = [run for run in self._runs if not run.state.ended]
+        return list(self._runs)
 
     async def close(self) -> None:
-        """Make all instruments of this session safe; close those that it connected itself.
+        """Cancel what still runs, make all instruments of this session safe, close those that it connected itself.
 
         Raises InstrumentError if one could not be made safe or closed, after all others were.
         """
+        under_way = self._under_way()
+        for run in under_way:
+            run.cancel()
+        await asyncio.gather(*under_way, return_exceptions=True)  # each run keeps its own error
         held = [instrument for _, instrument in self._instruments.values()]
         owned, self._owned = self._owned, []
         self._instruments.clear()
@@ -160,11 +175,13 @@ class MeasurementSession:
 
     async def run(self) -> Run:
         """Measure the whole grid; return the finished run (`.data`). Cancelling it cancels the run, safely."""
-        return await self._prepare().foreground()
+        return await self.start().foreground()
 
     def start(self) -> Run:
         """Begin on the running loop and return the run at once; `await` it for its end."""
-        return self._prepare().start()
+        run = self._prepare().start()
+        self._runs = [*self._under_way(), run]
+        return run
 
     def _prepare(self) -> Run:
         if not self._acquires:

@@ -261,7 +261,7 @@ class Run:
     async def _finish(self, event: Event, error: BaseException | None) -> None:
         final_event = event
         self._state = step(self._state, Event.CLOSE)
-        failures = await _active.make_all_safe(_active.only_of(self))
+        failures = await _active.make_all_safe(_active.take_own(self))
         for failure in failures:
             self.warn(str(failure))
         if self._steps.missed:
@@ -292,7 +292,7 @@ class Run:
         await self._end_view()
 
     def _close_sinks(self, final: State) -> None:
-        for sink in reversed(self._sinks):
+        for sink in self._sinks:  # the record first: nothing else may keep it from being sealed
             sink.close(final)
 
     async def _end_view(self) -> None:

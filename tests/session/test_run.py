@@ -541,3 +541,58 @@ async def test_what_another_run_uses_is_left_to_that_run(bench, tmp_path):
     going.set()
     await first
     assert not simulated["psu"].output(1)
+
+
+async def test_of_two_runs_that_end_together_one_makes_their_instrument_safe(bench, tmp_path):
+    instruments, simulated = bench
+    ending, on = asyncio.Event(), []
+
+    async def body(steps):
+        await instruments.psu.channel(1).set(voltage=1.0).on()
+        on.append(True)
+        await ending.wait()
+
+    runs = [Run(job_of(body, awaiting=True), tmp_path).start() for _ in range(2)]
+    while len(on) < 2:
+        await asyncio.sleep(0)
+    assert simulated["psu"].output(1)
+    ending.set()
+    await asyncio.gather(*runs)
+    assert not simulated["psu"].output(1)
+
+
+async def test_a_session_that_closes_ends_its_runs_first(bench, tmp_path):
+    instruments, simulated = bench
+    session = Measurement("left", store=tmp_path)
+    await session.instrument("psu", instruments.psu)
+    session.parameter("x", range(10_000))
+
+    @session.acquire
+    async def measure(psu, x):
+        await psu.channel(1).set(voltage=1.0).on()
+        return {"y": x}
+
+    run = session.start()
+    while run.points < 3:
+        await asyncio.sleep(0)
+    await session.close()
+    assert run.state is State.CANCELLED
+    assert not simulated["psu"].output(1)
+    assert stored(run).notnull().sum() == run.points
+
+
+async def test_leaving_a_session_waits_for_what_it_has_started(bench, tmp_path):
+    instruments, simulated = bench
+    async with Measurement("wait", store=tmp_path) as session:
+        await session.instrument("psu", instruments.psu)
+        session.parameter("x", range(20))
+
+        @session.acquire
+        async def measure(psu, x):
+            await psu.channel(1).set(voltage=1.0).on()
+            return {"y": x}
+
+        run = session.start()
+    assert run.state is State.DONE
+    assert run.points == 20
+    assert not simulated["psu"].output(1)
