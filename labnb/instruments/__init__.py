@@ -9,7 +9,7 @@ from labnb.instruments.limits import Bounds
 from labnb.instruments.link import Link
 from labnb.instruments.parameter import Parameter, Switch
 from labnb.instruments.reading import Reading
-from labnb.instruments.touch import touching
+from labnb.instruments.touch import Watch, watching
 from labnb.instruments.visa import VisaLink
 
 __all__ = [
@@ -28,9 +28,10 @@ __all__ = [
     "Switch",
     "TemperatureController",
     "VisaLink",
+    "Watch",
     "connect",
     "connect_async",
     "demo",
     "live_instruments",
-    "touching",
+    "watching",
 ]

@@ -7,26 +7,49 @@ at the end, also one that was connected half-way or is buried in an object.
 from collections.abc import Generator
 from contextlib import contextmanager
 from contextvars import ContextVar
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, final
+
+from labnb.core import InstrumentError
 
 if TYPE_CHECKING:
     from labnb.instruments.instrument import Instrument
 
-_watch: "ContextVar[dict[Instrument, None] | None]" = ContextVar("labnb_touched", default=None)
+
+@final
+class Watch:
+    """The instruments that one piece of work has `used`, in the order of first use."""
+
+    def __init__(self, used: "dict[Instrument, None]") -> None:
+        self.used = used
+        self._over = False
+
+    def end(self) -> None:
+        """Refuse the work, which should have ended, all instruments from now on."""
+        self._over = True
+
+    def note(self, instrument: "Instrument") -> None:
+        """Take note of `instrument`. Raises InstrumentError after `end`."""
+        if self._over:
+            raise InstrumentError(f"{instrument.name}: the run that this task belongs to has ended; nothing was sent")
+        self.used[instrument] = None
+
+
+_watch: ContextVar[Watch | None] = ContextVar("labnb_touched", default=None)
 
 
 @contextmanager
-def touching(found: "dict[Instrument, None]") -> Generator[None]:
-    """Add to `found` every instrument that is used inside, in the order of first use; context variables carry it on."""
-    token = _watch.set(found)
+def watching(used: "dict[Instrument, None]") -> Generator[Watch]:
+    """Add to `used` every instrument that is used inside; context variables carry it on to tasks and threads."""
+    watch = Watch(used)
+    token = _watch.set(watch)
     try:
-        yield
+        yield watch
     finally:
         _watch.reset(token)
 
 
 def touch(instrument: "Instrument") -> None:
     """Take note that `instrument` is told to do something."""
-    found = _watch.get()
-    if found is not None:
-        found[instrument] = None
+    watch = _watch.get()
+    if watch is not None:
+        watch.note(instrument)

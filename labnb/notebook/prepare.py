@@ -12,12 +12,12 @@ from functools import partial
 from itertools import islice
 from typing import Any, cast
 
-from labnb.core import Axis, CellError, OpenAxis, PlanError, Sweep
+from labnb.core import Axis, CellError, PlanError, Sweep
 from labnb.instruments import Instrument
 from labnb.notebook._syntax import is_sweep_call
-from labnb.notebook.cell import BODY, SWEEPS, TIME_AXIS, Cell, compile_cell
+from labnb.notebook.cell import BODY, SWEEPS, Cell, compile_cell
 from labnb.notebook.request import Request
-from labnb.session import Job, Steps
+from labnb.session import Job, Steps, time_axis
 from labnb.session.steps import LoopAxis
 
 # The notebook's names may hold anything.
@@ -51,7 +51,7 @@ def prepare(request: Request, source: str, filename: str, names: Namespace) -> P
     exec(compile(cell.module, filename, "exec", dont_inherit=True), names, functions)  # noqa: S102
     axes = _axes(cell, _as_the_cell(functions[SWEEPS]))
     if timed:
-        axes[0] = _time_axis(request)
+        axes[0] = time_axis(cast(float, request.every_s), request.for_s)
     instruments = tuple(dict.fromkeys(find_instruments(cell.names, names)))
     function = _as_the_cell(functions[BODY])
     body = _bind(cell, function, names, axes, request.every_s)
@@ -85,13 +85,6 @@ def _axes(cell: Cell, evaluate: Callable[[], Mapping[int, object]]) -> dict[int,
             raise PlanError(f"the loop over {loop.name!r} needs a sweep, got {values!r}")
         axes[key] = Axis(loop.name, values.values, values.unit)
     return axes
-
-
-def _time_axis(request: Request) -> LoopAxis:
-    interval = cast(float, request.every_s)
-    if request.ticks is None:
-        return OpenAxis(TIME_AXIS, interval, "s")
-    return Axis(TIME_AXIS, tuple(k * interval for k in range(request.ticks)), "s")
 
 
 def _bind(

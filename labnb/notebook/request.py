@@ -1,6 +1,5 @@
 """What the line after `%%measure` asks for: a pure parser."""
 
-import math
 import re
 import shlex
 from dataclasses import dataclass
@@ -33,13 +32,6 @@ class Request:
     plot: tuple[str, ...] = ()
     note: str = ""
     store: str | None = None
-
-    @property
-    def ticks(self) -> int | None:
-        """How many points the schedule has; None if it is endless or there is none."""
-        if self.every_s is None or self.for_s is None:
-            return None
-        return max(1, math.floor(self.for_s / self.every_s + 1e-9))
 
 
 def parse_duration(text: str, what: str) -> float:

@@ -1,5 +1,6 @@
 """Measurements as people describe them, and the engine that runs them."""
 
+from labnb.session._schedule import time_axis
 from labnb.session._views import forget_view, register_view
 from labnb.session.job import Job, View
 from labnb.session.measurement import Measurement, MeasurementSession, data_root
@@ -21,4 +22,5 @@ __all__ = [
     "data_root",
     "forget_view",
     "register_view",
+    "time_axis",
 ]

@@ -1,38 +1,28 @@
-"""How a measurement function is called: which arguments it wants, and what its result means."""
+"""What a measurement function's result means, and how often it is asked for again."""
 
-import inspect
-from collections.abc import Awaitable, Callable, Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
-from difflib import get_close_matches
-from types import MappingProxyType
-from typing import Any, cast
+from typing import Any, ClassVar, cast
 
-from labnb.core import PlanError, SchemaError
+from labnb.core import InstrumentError, PlanError, SchemaError
+from labnb.session._function import Function, Registered, settled, wants_of
 
-# What a user's function takes and returns is his own business: Any.
-Function = Callable[..., Any]
+Warn = Callable[[str], None]
 
 
 @dataclass(frozen=True, slots=True)
-class Acquire:
-    """A registered function: `wants` are its parameter names, resolved once; `unit` is that of a single value."""
+class Acquire(Registered):
+    """A registered measurement function; `unit` is that of a single value.
 
-    name: str
-    function: Function
-    wants: tuple[str, ...]
-    awaiting: bool
+    `per` is the parameter at each of whose values it is called, before what is inside (None: at each point).
+    `retries`: how often it is called again at a point where an instrument fails.
+    """
+
     unit: str = ""
+    per: str | None = None
+    retries: int = 0
 
-    def bind(self, constants: Mapping[str, object], setpoints: dict[str, object]) -> Callable[[], Any]:
-        """Return a call without arguments: instruments are constants, setpoints are read at each call."""
-        fixed = {name: constants[name] for name in self.wants if name in constants}
-        if "ctx" in self.wants:
-            fixed["ctx"] = MappingProxyType(setpoints)
-        varying = tuple(name for name in self.wants if name not in fixed)
-        function = self.function
-        if not varying:
-            return lambda: function(**fixed)
-        return lambda: function(**fixed, **{name: setpoints[name] for name in varying})
+    kind: ClassVar[str] = "acquire"
 
     def results(self, value: object) -> Mapping[str, object]:
         """Return what the function measured, by variable name."""
@@ -45,46 +35,41 @@ class Acquire:
             return {str(k): v for k, v in cast(Mapping[object, object], data_vars).items()}
         return {self.name: value}
 
+    def insistent(self, call: Callable[[], Any], warn: Warn) -> Callable[[], Any]:
+        """Return `call`, which calls again as often as `retries` says while an instrument fails."""
+        if not self.retries:
+            return call
+        return self._insist_async(call, warn) if self.awaiting else self._insist(call, warn)
 
-def resolve(function: Function, name: str | None, unit: str | None) -> Acquire:
+    def _insist(self, call: Callable[[], Any], warn: Warn) -> Callable[[], Any]:
+        def again() -> Any:
+            for left in range(self.retries, 0, -1):
+                try:
+                    return call()
+                except InstrumentError as error:
+                    warn(self._failed(error, left))
+            return call()
+
+        return again
+
+    def _insist_async(self, call: Callable[[], Any], warn: Warn) -> Callable[[], Any]:
+        async def again() -> Any:
+            for left in range(self.retries, 0, -1):
+                try:
+                    return await settled(call())
+                except InstrumentError as error:
+                    warn(self._failed(error, left))
+            return await settled(call())
+
+        return again
+
+    def _failed(self, error: InstrumentError, left: int) -> str:
+        return f"acquire {self.name!r} failed and is tried again ({left} left): {error}"
+
+
+def acquire_of(function: Function, name: str | None, unit: str | None, per: str | None, retries: int) -> Acquire:
     """Return `function` as an Acquire. Raises PlanError if it cannot be called by names."""
-    if not callable(function):
-        raise PlanError(f"acquire: expected a function, got {function!r}")
-    called = name or getattr(function, "__name__", "value")
-    wants = list[str]()
-    for parameter in _parameters(function, called):
-        if parameter.kind in (parameter.VAR_POSITIONAL, parameter.VAR_KEYWORD):
-            continue
-        if parameter.kind is parameter.POSITIONAL_ONLY:
-            raise PlanError(
-                f"acquire {called!r}: argument {parameter.name!r} is positional only; arguments come by name"
-            )
-        if parameter.default is parameter.empty:
-            wants.append(parameter.name)
-    return Acquire(called, function, tuple(wants), inspect.iscoroutinefunction(function), unit or "")
-
-
-def _parameters(function: Function, called: str) -> list[inspect.Parameter]:
-    try:
-        return list(inspect.signature(function).parameters.values())
-    except ValueError as error:
-        raise PlanError(f"acquire {called!r} does not tell its arguments; wrap it in a function of your own") from error
-
-
-def check(acquire: Acquire, known: Mapping[str, object]) -> None:
-    """Raise PlanError if the function wants what the session does not have."""
-    for want in acquire.wants:
-        if want != "ctx" and want not in known:
-            near = get_close_matches(want, [*known, "ctx"], 1)
-            hint = f"; did you mean {near[0]!r}?" if near else ""
-            raise PlanError(
-                f"acquire {acquire.name!r} wants {want!r}, which is neither an instrument nor a parameter of this "
-                f"session (known: {', '.join(sorted([*known, 'ctx']))}){hint}"
-            )
-
-
-async def settled(value: object) -> object:
-    """Return `value`, awaited as often as it asks for."""
-    while inspect.isawaitable(value):
-        value = await cast(Awaitable[object], value)
-    return value
+    if isinstance(retries, bool) or not isinstance(retries, int) or retries < 0:  # pyright: ignore[reportUnnecessaryIsInstance]  people pass anything
+        raise PlanError(f"acquire: retries must be a whole number, 0 or more, got {retries!r}")
+    called, wants, awaiting = wants_of(function, "acquire", name)
+    return Acquire(called, function, wants, awaiting, unit or "", per, retries)

@@ -1,13 +1,12 @@
 """How a body is performed: as one task group, on this loop or in a lane of its own, until it ends in one of four ways."""
 
 import asyncio
-import contextlib
-from collections.abc import Awaitable, Callable, Generator
+from collections.abc import Awaitable, Callable, Sequence
 from typing import cast
 
 from labnb.core import Event, LabnbError
-from labnb.instruments import Instrument, Lane, touching
-from labnb.session._gate import Halted, Interrupted, Order
+from labnb.instruments import Instrument, Lane, watching
+from labnb.session._gate import Halted, Interrupted, Order, translated
 from labnb.session.job import AwaitingBody, BlockingBody, Job
 from labnb.session.steps import Steps
 
@@ -15,7 +14,7 @@ Outcome = tuple[Event, BaseException | None]
 
 
 class Performance:
-    """One body under way. `perform` never raises: it says how the body ended. `used` gains what the body uses."""
+    """One body under way, and its tasks. `perform` never raises: it says how they ended. `used` gains what they use."""
 
     def __init__(
         self,
@@ -24,8 +23,10 @@ class Performance:
         lane: Lane,
         used: dict[Instrument, None],
         companions: tuple[Callable[[], Awaitable[None]], ...],
+        warn: Callable[[str], None],
     ) -> None:
         self._job, self._steps, self._lane, self._used, self._companions = job, steps, lane, used, companions
+        self._warn = warn
         self._body: asyncio.Task[None] | None = None
         self._cut = self._cancelled = False
 
@@ -40,6 +41,7 @@ class Performance:
         try:
             async with asyncio.TaskGroup() as group:
                 beside = [group.create_task(_run(companion)) for companion in self._companions]
+                beside += [group.create_task(task.accompany(self._used, self._warn)) for task in self._job.tasks]
                 self._body = group.create_task(self._acquire())
                 await self._end_of(self._body)
                 for task in beside:
@@ -47,7 +49,7 @@ class Performance:
         except asyncio.CancelledError:
             return Event.CANCEL, None
         except BaseExceptionGroup as errors:
-            return self._judge(errors.exceptions[0])
+            return self._judge_all(errors.exceptions)
         return self._ended_quietly(self._body)
 
     async def _end_of(self, body: asyncio.Task[None]) -> None:
@@ -70,6 +72,17 @@ class Performance:
             "catch asyncio.CancelledError where that is awaited"
         )
 
+    def _judge_all(self, errors: Sequence[BaseException]) -> Outcome:
+        """Say how it ended by the first of `errors`; the others, of whatever ended because of it, are told with it."""
+        event, first = self._judge(errors[0])
+        for other in errors[1:]:
+            later, error = self._judge(other)
+            if error is not None and first is None:
+                event, first = later, error
+            elif error is not None and first is not None:
+                first.add_note(f"and then: {type(error).__name__}: {error}")
+        return event, first
+
     def _judge(self, error: BaseException) -> Outcome:
         """Say how a body ended that raised; what its own task groups wrapped around our orders does not count."""
         if isinstance(error, BaseExceptionGroup):
@@ -86,16 +99,16 @@ class Performance:
         return Event.FAIL, error
 
     async def _acquire(self) -> None:
-        with touching(self._used):
+        with watching(self._used):
             if not self._job.awaiting:
                 await self._follow_thread()
                 return
-            with _translated():
+            with translated():
                 await cast(AwaitingBody, self._job.body)(self._steps)
                 self._steps.finish()
 
     def _block(self) -> None:
-        with _translated():
+        with translated():
             cast(BlockingBody, self._job.body)(self._steps)
             self._steps.finish()
 
@@ -121,14 +134,3 @@ async def _run(companion: Callable[[], Awaitable[None]]) -> None:
 def _first_of(group: BaseExceptionGroup[BaseException]) -> BaseException:
     first = group.exceptions[0]
     return _first_of(first) if isinstance(first, BaseExceptionGroup) else first
-
-
-@contextlib.contextmanager
-def _translated() -> Generator[None]:
-    """Turn what would end the event loop itself into what ends this run."""
-    try:
-        yield
-    except KeyboardInterrupt as error:
-        raise Interrupted from error
-    except SystemExit as error:
-        raise LabnbError("the body called exit(); to end a run early use break, or Stop") from error

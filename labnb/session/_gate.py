@@ -1,9 +1,12 @@
 """How a running body learns that it shall pause, stop or give up: one order, obeyed between two points."""
 
 import asyncio
+import contextlib
 import threading
-from collections.abc import Callable
+from collections.abc import Callable, Generator
 from enum import Enum
+
+from labnb.core import LabnbError
 
 
 class Order(Enum):
@@ -24,6 +27,17 @@ class Halted(BaseException):
 
 class Interrupted(BaseException):
     """The body was broken off by the keyboard."""
+
+
+@contextlib.contextmanager
+def translated() -> Generator[None]:
+    """Turn what would end the event loop itself into what ends this run."""
+    try:
+        yield
+    except KeyboardInterrupt as error:
+        raise Interrupted from error
+    except SystemExit as error:
+        raise LabnbError("the body called exit(); to end a run early use break, or Stop") from error
 
 
 class Gate:

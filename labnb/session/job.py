@@ -6,6 +6,7 @@ from typing import Protocol
 
 from labnb.core import Sink
 from labnb.instruments import Instrument
+from labnb.session._task import Companion
 from labnb.session.outline import Outline
 from labnb.session.steps import LoopAxis, Steps
 
@@ -15,7 +16,7 @@ AwaitingBody = Callable[[Steps], Awaitable[None]]
 
 @dataclass(frozen=True, slots=True)
 class Job:
-    """What to run: the outline, the axes that are known beforehand, and a body that walks through them."""
+    """What to run: the outline, the axes that are known beforehand, a body that walks through them, and its tasks."""
 
     name: str
     outline: Outline
@@ -24,6 +25,7 @@ class Job:
     axes: Mapping[int, LoopAxis] = field(default_factory=dict[int, LoopAxis])
     instruments: Sequence[Instrument] = ()
     metadata: Mapping[str, object] = field(default_factory=dict[str, object])
+    tasks: Sequence[Companion] = ()
 
 
 class View(Protocol):

@@ -1,22 +1,26 @@
-"""The session API: parameters, instruments and measurement functions, and the run over their grid."""
+"""The session API: parameters, instruments, measurement functions and background tasks, and the runs over them."""
 
 import asyncio
-import inspect
 import os
-from collections.abc import Callable, Iterable
+import threading
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from pathlib import Path
 from types import TracebackType
 from typing import Any, Self, TypeVar, overload
 
-from labnb.core import Axis, InstrumentError, OpenAxis, Plan, PlanError, SchemaError, Sweep, check_name, sweep
-from labnb.instruments import Instrument, connect_async, live_instruments
+from labnb.core import Axis, InstrumentError, Plan, PlanError, Sweep, check_name, sweep
+from labnb.instruments import Instrument, connect, connect_async, live_instruments
 from labnb.session import _views
-from labnb.session._acquire import Acquire, check, resolve, settled
+from labnb.session._acquire import Acquire, acquire_of
 from labnb.session._active import make_all_safe
+from labnb.session._blocking import run_blocking
+from labnb.session._function import Registered, source_of, wants_of
+from labnb.session._schedule import time_axis
+from labnb.session._task import Companion, OnError, Task, task_of
+from labnb.session._walk import Functions, Grid, Hook, Series
 from labnb.session.job import Job
-from labnb.session.outline import Loop, Outline, Record, Section
 from labnb.session.run import Run
-from labnb.session.steps import Steps
+from labnb.session.steps import LoopAxis
 
 F = TypeVar("F", bound=Callable[..., Any])  # a user's function keeps its own type
 
@@ -52,9 +56,25 @@ class MeasurementSession:
         self._store = store
         self._axes: dict[str, Axis] = {}
         self._acquires: dict[str, Acquire] = {}
+        self._tasks: dict[str, Task] = {}
+        self._hooks: dict[tuple[str | None, bool, str], Hook] = {}
+        self._until: Registered | None = None
+        self._repeats: Axis | None = None
+        self._blocking = False
         self._instruments: dict[str, tuple[object, Instrument]] = {}
         self._owned: list[Instrument] = []
         self._runs: list[Run] = []
+
+    def __enter__(self) -> Self:
+        """Use the session without `await`: `instrument` and `run` then block until they are done."""
+        self._blocking = True
+        return self
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        run_blocking(lambda: self.__aexit__(kind, error, trace))
+        self._blocking = False
 
     async def __aenter__(self) -> Self:
         return self
@@ -99,34 +119,52 @@ class MeasurementSession:
 
     # ---- what it consists of
 
-    async def instrument(
-        self, alias: str, key: "str | Instrument", /, **options: Any
-    ) -> Any:  # Any: its class depends on the key
-        """Return the instrument called `alias` in measurement functions.
+    def instrument(self, alias: str, key: "str | Instrument", /, **options: Any) -> Any:  # Any: depends on the key
+        """Return the instrument called `alias` in measurement functions: `await` it, unless the session is used by `with`.
 
         `key` is a model ("keysight/EDU36311A", with `simulate=True` from the simulated bench), a VISA address, or a
         connected instrument. The same alias with the same key returns the same instrument. `options` are those of
         `connect`. Raises PlanError if the alias stands for something else already.
         """
+        if not self._blocking:
+            return self._instrument(alias, key, options)
+        known = self._known(alias, key, options)
+        return known or self._admit(alias, key, options, live_instruments(), _connected(key, alias, options))
+
+    async def _instrument(self, alias: str, key: "str | Instrument", options: dict[str, Any]) -> Instrument:
+        known = self._known(alias, key, options)
+        if known is not None:
+            return known
+        held_by_others = live_instruments()
+        instrument = key if isinstance(key, Instrument) else await connect_async(key, name=alias, **options)
+        return self._admit(alias, key, options, held_by_others, instrument)
+
+    def _known(self, alias: str, key: "str | Instrument", options: dict[str, Any]) -> Instrument | None:
         if not alias.isidentifier():
             raise PlanError(f"instrument alias {alias!r} cannot be an argument name; use letters, digits and '_'")
         if alias in self._axes:
             raise PlanError(f"{alias!r} is a parameter of this session already; choose another alias")
-        identity = (key, tuple(sorted(options.items(), key=lambda item: item[0]))) if isinstance(key, str) else id(key)
-        if alias in self._instruments:
-            known, instrument = self._instruments[alias]
-            if known != identity:
-                raise PlanError(
-                    f"instrument {alias!r} is {instrument!r} already; choose another alias for {key!r}, or close the session"
-                )
-            return instrument
-        if isinstance(key, Instrument):
-            self._instruments[alias] = (identity, key)
-            return key
-        held_by_others = live_instruments()
-        instrument = await connect_async(key, name=alias, **options)
-        self._instruments[alias] = (identity, instrument)
-        if instrument not in held_by_others:
+        if alias in _RESERVED:
+            raise PlanError(f"instrument alias {alias!r}: functions get something else by this name; choose another")
+        if alias not in self._instruments:
+            return None
+        known, instrument = self._instruments[alias]
+        if known != _identity(key, options):
+            raise PlanError(
+                f"instrument {alias!r} is {instrument!r} already; choose another alias for {key!r}, or close the session"
+            )
+        return instrument
+
+    def _admit(
+        self,
+        alias: str,
+        key: "str | Instrument",
+        options: dict[str, Any],
+        held_by_others: tuple[Instrument, ...],
+        instrument: Instrument,
+    ) -> Instrument:
+        self._instruments[alias] = (_identity(key, options), instrument)
+        if not isinstance(key, Instrument) and instrument not in held_by_others:
             self._owned.append(instrument)
         return instrument
 
@@ -145,192 +183,214 @@ class MeasurementSession:
         self._axes[name] = axis
         return axis
 
+    def repeat(self, times: int, name: str = "repeat") -> Axis:
+        """Measure each point `times` times: one more dimension, innermost, which `.mean("repeat")` averages over."""
+        if isinstance(times, bool) or not isinstance(times, int) or times < 1:  # pyright: ignore[reportUnnecessaryIsInstance]  people pass anything
+            raise PlanError(f"repeat: expected a whole number of times, 1 or more, got {times!r}")
+        if name in self._axes or name in self._instruments:
+            raise PlanError(f"repeat: {name!r} is the name of something else in this session; choose another")
+        self._repeats = Axis(name, tuple(range(times)))
+        return self._repeats
+
+    # ---- what is called
+
     @overload
     def acquire(self, function: F, /) -> F: ...
     @overload
-    def acquire(self, /, *, name: str | None = None, unit: str | None = None) -> Callable[[F], F]: ...
+    def acquire(
+        self, /, *, name: str | None = None, unit: str | None = None, per: str | None = None, retries: int = 0
+    ) -> Callable[[F], F]: ...
 
     def acquire(
-        self, function: F | None = None, /, *, name: str | None = None, unit: str | None = None
+        self,
+        function: F | None = None,
+        /,
+        *,
+        name: str | None = None,
+        unit: str | None = None,
+        per: str | None = None,
+        retries: int = 0,
     ) -> F | Callable[[F], F]:
         """Register a measurement function, sync or async; its arguments are instruments, parameters and `ctx`.
 
         It returns a mapping of variable names to values, one value (named after the function), or an xarray object.
-        A sync function runs in a thread, so that it may block.
+        A sync function runs in a thread, so that it may block. `per="temperature"` calls it once at each value of that
+        parameter, before what is inside, and records along the parameters down to it. `retries=2` calls it up to twice
+        again at a point where an instrument fails (InstrumentError); each failure is noted.
         """
 
         def register(given: F) -> F:
-            acquire = resolve(given, name, unit)
+            acquire = acquire_of(given, name, unit, per, retries)
             self._acquires[acquire.name] = acquire
             return given
 
         return register if function is None else register(function)
 
+    @overload
+    def task(self, function: F, /) -> F: ...
+    @overload
+    def task(self, /, *, name: str | None = None, on_error: OnError = "stop") -> Callable[[F], F]: ...
+
+    def task(
+        self, function: F | None = None, /, *, name: str | None = None, on_error: OnError = "stop"
+    ) -> F | Callable[[F], F]:
+        """Register a background task: begun before the first point, ended and awaited after the last, on every path.
+
+        An async one is cancelled at the end. A sync one has a thread of its own and should ask for `stop`, a
+        threading.Event: `while not stop.wait(0.5): ...`. If it fails, so does the run, unless `on_error="warn"`.
+        """
+
+        def register(given: F) -> F:
+            task = task_of(given, name, on_error)
+            self._tasks[task.name] = task
+            return given
+
+        return register if function is None else register(function)
+
+    def before(self, axis: str | None = None) -> Callable[[F], F]:
+        """Register a function that is called at each value of the parameter `axis`, before anything is measured there.
+
+        Without `axis`: once, before the first point.
+        """
+        return self._hook(axis, late=False)
+
+    def after(self, axis: str | None = None) -> Callable[[F], F]:
+        """Register a function that is called when everything at a value of the parameter `axis` has been measured.
+
+        Without `axis`: once, after the last point, also if the run is stopped or fails.
+        """
+        return self._hook(axis, late=True)
+
+    def _hook(self, axis: str | None, *, late: bool) -> Callable[[F], F]:
+        if axis is not None and not isinstance(axis, str):  # pyright: ignore[reportUnnecessaryIsInstance]  @session.before without ()
+            raise PlanError('write @session.before() or @session.before("voltage"), with parentheses')
+
+        def register(given: F) -> F:
+            kind = "after" if late else "before"
+            called, wants, awaiting = wants_of(given, kind, None)
+            self._hooks[axis, late, called] = Hook(called, given, wants, awaiting, axis, late)
+            return given
+
+        return register
+
+    def stop_when(self, condition: F) -> F:
+        """Register the condition that ends the run normally after a point, e.g. `lambda ctx: ctx["current"] > 1e-3`.
+
+        Its arguments are instruments, parameters and `ctx`, which has the results of the point too.
+        """
+        called, wants, awaiting = wants_of(condition, "stop_when", None)
+        self._until = Registered(called, condition, wants, awaiting)
+        return condition
+
     @property
     def plan(self) -> Plan:
         """The grid that `run` measures."""
-        return Plan(tuple(self._axes.values()))
+        return Plan((*self._axes.values(), *([self._repeats] if self._repeats else [])))
 
     # ---- running
 
-    async def run(self) -> Run:
-        """Measure the whole grid; return the finished run (`.data`). Cancelling it cancels the run, safely."""
-        return await self.start().foreground()
+    def run(
+        self, *, duration: float | None = None, interval: float | None = None
+    ) -> Any:  # a coroutine that returns the Run, or in `with` the Run itself: pyright cannot tell which
+        """Measure; return the finished run (`.data`). Cancelling it cancels the run, safely.
 
-    def start(self) -> Run:
-        """Begin on the running loop and return the run at once; `await` it for its end."""
-        run = self._prepare().start()
+        Without arguments the whole grid of the parameters. With `interval` (s) and `duration` (s; None: until it is
+        stopped) on a schedule, at k * interval, while the tasks go on: dimension `time`, and the variable `lateness`
+        says how late each point was begun. Await it, unless the session is used by `with`.
+        """
+        if self._blocking:
+            return self.run_sync(duration=duration, interval=interval)
+        return self._run(duration, interval)
+
+    async def _run(self, duration: float | None, interval: float | None) -> Run:
+        return await self.start(duration=duration, interval=interval).foreground()
+
+    def run_sync(self, *, duration: float | None = None, interval: float | None = None) -> Run:
+        """Do the same and block until it is done, in a script and in a notebook."""
+        return run_blocking(lambda: self._run(duration, interval))
+
+    def start(self, *, duration: float | None = None, interval: float | None = None) -> Run:
+        """Begin on the running loop and return the run at once; `await` it for its end. Arguments as for `run`."""
+        run = self._prepare(duration, interval).start()
         self._runs = [*self._under_way(), run]
         return run
 
-    def _prepare(self) -> Run:
+    def _prepare(self, duration: float | None, interval: float | None) -> Run:
         if not self._acquires:
             raise PlanError("this session measures nothing: register a function with @session.acquire")
         instruments = {alias: instrument for alias, (_, instrument) in self._instruments.items()}
-        known: dict[str, object] = {**instruments, **self._axes}
-        for acquire in self._acquires.values():
-            check(acquire, known)
-        awaiting = any(acquire.awaiting for acquire in self._acquires.values())
-        walk = _Walk(tuple(self._axes.values()), tuple(self._acquires.values()), instruments)
+        acquires = tuple(self._acquires.values())
+        functions = Functions(acquires, tuple(self._hooks.values()), self._until, instruments)
+        warnings = _Warnings()
+        axes = dict[int, LoopAxis]()
+        if duration is None and interval is None:
+            walk = Grid(self.plan.axes, functions, warnings)
+            axes.update(enumerate(self.plan.axes))
+        else:
+            axes[0] = self._schedule(duration, interval)
+            walk = Series(functions, float(interval or 0), duration, warnings)
+        self._check_wants(instruments, [axis.name for axis in axes.values()])
         job = Job(
             self.name,
             walk.outline,
-            walk.awaiting if awaiting else walk.blocking,
-            awaiting,
-            dict[int, "Axis | OpenAxis"](enumerate(self._axes.values())),
+            walk.awaiting if functions.awaiting else walk.blocking,
+            functions.awaiting,
+            axes,
             tuple(instruments.values()),
-            {"description": self.description, "source": {a.name: _source(a) for a in self._acquires.values()}},
+            self._metadata(),
+            [self._companion(task, instruments, walk.ctx) for task in self._tasks.values()],
         )
-        return Run(job, data_root(self._store), _views.make_view)
+        run = Run(job, data_root(self._store), _views.make_view)
+        warnings.run = run
+        return run
+
+    def _schedule(self, duration: float | None, interval: float | None) -> LoopAxis:
+        if interval is None:
+            raise PlanError(f"run(duration={duration!r}) needs an interval too: how often to measure, in s")
+        if self.plan.axes:
+            raise PlanError(
+                f"run(interval={interval!r}) measures on a schedule and sweeps nothing, but this session has the "
+                f"parameters {', '.join(self.plan.dims)}; run() sweeps them"
+            )
+        return time_axis(interval, duration)
+
+    def _check_wants(self, instruments: Mapping[str, Instrument], axes: Sequence[str]) -> None:
+        """Raise PlanError if a function wants what it cannot get."""
+        known = dict.fromkeys([*instruments, *axes, "ctx"], None)
+        for function in (*self._acquires.values(), *self._hooks.values(), *([self._until] if self._until else [])):
+            function.check(known, "neither an instrument nor a parameter")
+        for task in self._tasks.values():
+            task.check(dict.fromkeys([*instruments, "ctx", "stop"]), "no instrument")
+
+    def _companion(self, task: Task, instruments: Mapping[str, Instrument], ctx: Mapping[str, object]) -> Companion:
+        stop = threading.Event()
+        return Companion(task, task.bind({**instruments, "ctx": ctx, "stop": stop}, {}), stop)
+
+    def _metadata(self) -> dict[str, object]:
+        functions: list[Registered] = [*self._acquires.values(), *self._tasks.values(), *self._hooks.values()]
+        return {"description": self.description, "source": {f.name: source_of(f.function) for f in functions}}
+
+
+_RESERVED = ("ctx", "stop")
+
+
+class _Warnings:
+    """Hands warnings of a run's functions to the run, which is made after them."""
+
+    def __init__(self) -> None:
+        self.run: Run | None = None
+
+    def __call__(self, text: str) -> None:
+        if self.run is not None:
+            self.run.warn(text)
+
+
+def _identity(key: "str | Instrument", options: dict[str, Any]) -> object:
+    return (key, tuple(sorted(options.items(), key=lambda item: item[0]))) if isinstance(key, str) else id(key)
+
+
+def _connected(key: "str | Instrument", alias: str, options: dict[str, Any]) -> Instrument:
+    return key if isinstance(key, Instrument) else connect(key, name=alias, **options)
 
 
 Measurement = MeasurementSession
-
-
-class _Walk:
-    """The body of a session's run: nested loops over its axes, every function called at each point."""
-
-    def __init__(
-        self, axes: tuple[Axis, ...], acquires: tuple[Acquire, ...], instruments: dict[str, Instrument]
-    ) -> None:
-        self._axes = axes
-        self._acquires = acquires
-        self._setpoints: dict[str, object] = {}
-        self._calls = tuple((a, a.bind(instruments, self._setpoints)) for a in acquires)
-        self._names: tuple[str, ...] = ()
-        last = len(axes) - 1
-        loops = tuple(
-            Loop(k, axis.name, k - 1 if k else None, None, 0 if k == last else None, axis.notes)
-            for k, axis in enumerate(axes)
-        )
-        self.outline = Outline(loops, (Section(0, last if axes else None, ()),), None if axes else 0)
-
-    def blocking(self, steps: Steps) -> None:
-        if not self._axes:
-            self._store(steps, self._collect())
-            return
-        self._nest(steps, 0)
-
-    def _nest(self, steps: Steps, level: int) -> None:
-        name, setpoints = self._axes[level].name, self._setpoints
-        if level < len(self._axes) - 1:
-            for value in steps.loop(level):
-                setpoints[name] = value
-                self._nest(steps, level + 1)
-            return
-        collect, store = self._collect, self._store
-        for value in steps.loop(level):
-            setpoints[name] = value
-            store(steps, collect())
-
-    async def awaiting(self, steps: Steps) -> None:
-        if not self._axes:
-            self._store(steps, await self._collect_async(steps))
-            return
-        await self._nest_async(steps, 0)
-
-    async def _nest_async(self, steps: Steps, level: int) -> None:
-        name, setpoints = self._axes[level].name, self._setpoints
-        if level == len(self._axes) - 1:
-            await self._innermost(steps, level)
-            return
-        for value in steps.loop(level):
-            if steps.due:
-                await steps.rest()
-            setpoints[name] = value
-            await self._nest_async(steps, level + 1)
-
-    async def _innermost(self, steps: Steps, level: int) -> None:
-        name, setpoints, store = self._axes[level].name, self._setpoints, self._store
-        acquire, call = self._calls[0]
-        alone = len(self._calls) == 1 and acquire.awaiting
-        for value in steps.loop(level):
-            if steps.due:
-                await steps.rest()
-            setpoints[name] = value
-            if alone:  # the usual case, without a coroutine of our own around the user's
-                result = await call()
-                store(steps, result if type(result) is dict else dict(acquire.results(await settled(result))))
-            else:
-                store(steps, await self._collect_async(steps))
-
-    def _collect(self) -> dict[str, object]:
-        if len(self._calls) == 1:
-            acquire, call = self._calls[0]
-            value = call()
-            return value if type(value) is dict else dict(acquire.results(value))
-        found = dict[str, object]()
-        for acquire, call in self._calls:
-            self._merge(found, acquire, acquire.results(call()))
-        return found
-
-    async def _collect_async(self, steps: Steps) -> dict[str, object]:
-        found = dict[str, object]()
-        for acquire, call in self._calls:
-            value = await settled(call()) if acquire.awaiting else await steps.aside(call)
-            self._merge(found, acquire, acquire.results(value))
-        return found
-
-    def _merge(self, found: dict[str, object], acquire: Acquire, results: "dict[str, object] | Any") -> None:
-        for name, value in results.items():
-            if name in found:
-                raise SchemaError(f"acquire {acquire.name!r} returned {name!r}, which another one measured already")
-            found[name] = value
-            if name in self._setpoints and name in {axis.name for axis in self._axes}:
-                raise SchemaError(f"acquire {acquire.name!r} returned {name!r}, which is a parameter")
-        self._setpoints.update(results)
-
-    def _store(self, steps: Steps, results: dict[str, object]) -> None:
-        row = steps.slots[0].row
-        names = self._names
-        if not names:
-            self._names = names = self._declare(steps, results)
-            row = steps.slots[0].row
-        try:
-            row[:] = [results[name] for name in names]
-        except KeyError as error:
-            raise SchemaError(
-                f"this point has no value for {error}; the first one measured {', '.join(names)}"
-            ) from None
-        if len(results) != len(names):
-            new = sorted(set(results) - set(names))
-            raise SchemaError(f"this point measured {', '.join(new)} in addition; the first one had {', '.join(names)}")
-
-    def _declare(self, steps: Steps, results: dict[str, object]) -> tuple[str, ...]:
-        if not results:
-            raise SchemaError("the measurement functions returned no value; return a mapping such as {'voltage': v}")
-        units = {a.name: a.unit for a in self._acquires}
-        steps.slots[0].define([Record(n, units.get(n) or _unit_of(v)) for n, v in results.items()])
-        return tuple(results)
-
-
-def _unit_of(value: object) -> str:
-    unit: object = getattr(value, "unit", None) or getattr(value, "attrs", {}).get("units", "")
-    return unit if isinstance(unit, str) else ""
-
-
-def _source(acquire: Acquire) -> str:
-    try:
-        return inspect.getsource(acquire.function)
-    except (OSError, TypeError):
-        return ""

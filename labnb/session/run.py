@@ -66,7 +66,7 @@ class Run:
             aside=self._lane.run,
         )
         self._used = dict.fromkeys(job.instruments)  # and whatever else the body turns out to use
-        self._performance = Performance(job, self._steps, self._lane, self._used, self._companions())
+        self._performance = Performance(job, self._steps, self._lane, self._used, self._companions(), self.warn)
         self._started_ns = 0
         self._begun = self._finished = 0.0
         self._main: asyncio.Task[None] | None = None

@@ -108,6 +108,7 @@ class Steps:
         }
         self.missed = self.held = 0
         self._interval_ns = self._start_ns = self._ticking = 0
+        self._interval_s = 0.0
         self._awaiting = awaiting
         self._declare = declare
         self._put = put
@@ -177,7 +178,7 @@ class Steps:
         loop = self.outline.loops[key]
         self.axes[key] = axis
         self._enter(loop)
-        self._interval_ns = round(interval_s * 1e9)
+        self._interval_s, self._interval_ns = interval_s, round(interval_s * 1e9)
         self._ticking = key
         self._start_ns = time.monotonic_ns()
         place, end = 0, axis.size
@@ -197,6 +198,16 @@ class Steps:
         """Return how many seconds remain until the present tick of the schedule is due (0 if it is late)."""
         due = self._start_ns + self._places[self._ticking] * self._interval_ns
         return max(0.0, (due - time.monotonic_ns()) / 1e9)
+
+    def until(self, elapsed_s: float) -> float:
+        """Return how many seconds remain until `elapsed_s` after the schedule's beginning (0 if that is over)."""
+        return max(0.0, elapsed_s - (time.monotonic_ns() - self._start_ns) / 1e9)
+
+    def schedule(self) -> tuple[float, float]:
+        """Return when the present tick was due, in s after the schedule's beginning, and how late it is now, in s."""
+        place = self._places[self._ticking]
+        late_ns = time.monotonic_ns() - self._start_ns - place * self._interval_ns
+        return place * self._interval_s, max(0.0, late_ns / 1e9)
 
     def wait_tick(self) -> bool:
         """Block until the present tick is due; obey orders meanwhile. Return whether the schedule goes on."""

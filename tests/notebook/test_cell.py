@@ -258,11 +258,11 @@ def test_a_body_that_breaks_a_rule_is_refused_at_its_own_line(source, line, word
 def test_the_line_is_understood():
     assert parse_line("") == Request()
     assert parse_line("iv -b") == Request("iv", background=True)
-    assert parse_line("log --every 250ms --for 5s").ticks == 20
+    assert parse_line("log --every 250ms --for 5s") == Request("log", every_s=0.25, for_s=5.0)
     assert parse_line("log --every=1 --for=2min --note 'a b' --plot v,i --store /x") == Request(
         "log", every_s=1.0, for_s=120.0, note="a b", plot=("v", "i"), store="/x"
     )
-    assert parse_line("log --every 1s").ticks is None
+    assert parse_line("log --every 1s").for_s is None
 
 
 @pytest.mark.parametrize(
