@@ -8,11 +8,12 @@ Axis("temperature", (280.0, 300.0), "K")  ×  Axis("voltage", (0.0, 0.1, 0.2), "
 """
 
 import math
+import random
 import re
 from collections.abc import Iterable, Iterator, Sequence
-from dataclasses import dataclass
-from itertools import product
-from typing import cast
+from dataclasses import dataclass, replace
+from enum import StrEnum
+from typing import cast, final
 
 from labnb.core.errors import PlanError
 
@@ -83,16 +84,91 @@ def _refuse(plain: tuple[object, ...], what: str) -> None:
             raise PlanError(f"{what}: value {position} is {value!r}; a setpoint must be a finite number")
 
 
+class Traversal(StrEnum):
+    """In which order the values of an axis are visited. They are stored in the order in which they were given.
+
+    ```
+    straight          0 1 2 | 0 1 2 | ...
+    snake             0 1 2 | 2 1 0 | ...         back and forth, from one pass of the outer loop to the next
+    shuffled          2 0 1 | 1 2 0 | ...         each pass in an order of its own, decided by the seed
+    there and back    0 1 2 2 1 0 | ...           one more dimension in front: `direction`, forward and backward
+    ```
+    """
+
+    STRAIGHT = "straight"
+    SNAKE = "snake"
+    SHUFFLED = "shuffled"
+    THERE_AND_BACK = "there and back"
+
+
+@dataclass(frozen=True, slots=True)
+class Visit:
+    """An order, and the seed that decides a shuffled one."""
+
+    traversal: Traversal = Traversal.STRAIGHT
+    seed: int = 0
+
+    def places(self, size: int, turn: int) -> Sequence[int]:
+        """Return the places of `size` values in the order of pass number `turn` (0, 1, ...) of their loop.
+
+        There and back has 2 * size places: those of the way forward, then those of the way back.
+        """
+        if self.traversal is Traversal.SNAKE and turn % 2:
+            return range(size - 1, -1, -1)
+        if self.traversal is Traversal.SHUFFLED:
+            places = list(range(size))
+            random.Random(f"{self.seed}/{turn}").shuffle(places)  # noqa: S311  an order, not a secret
+            return places
+        if self.traversal is Traversal.THERE_AND_BACK:
+            return [*range(size), *range(2 * size - 1, size - 1, -1)]
+        return range(size)
+
+
 @dataclass(frozen=True, slots=True)
 class Sweep:
-    """Values of one loop, not yet named. Make it by `sweep(...)`."""
+    """Values of one loop, not yet named. Make it by `sweep(...)`.
+
+    `visit` is the order in which they are visited; `others` are swept in lock-step with it (`sweep.zip`).
+    """
 
     values: tuple[Value, ...]
     unit: str = ""
+    visit: Visit = Visit()
+    others: "tuple[Sweep, ...]" = ()
 
     def __post_init__(self) -> None:
         object.__setattr__(self, "values", _plain(self.values, "sweep"))
         object.__setattr__(self, "unit", check_unit(self.unit, "sweep"))
+
+    def snake(self) -> "Sweep":
+        """Return the same sweep, visited backwards in every other pass of the outer loop: no long way back."""
+        return self._visited(Visit(Traversal.SNAKE))
+
+    def shuffled(self, seed: int = 0) -> "Sweep":
+        """Return the same sweep, visited in a random order that `seed` decides, so that drift does not look like a slope."""
+        return self._visited(Visit(Traversal.SHUFFLED, seed))
+
+    def there_and_back(self) -> "Sweep":
+        """Return the same sweep, visited forward and then backward: one more dimension, `direction`, shows hysteresis."""
+        return self._visited(Visit(Traversal.THERE_AND_BACK))
+
+    def _visited(self, visit: Visit) -> "Sweep":
+        if self.visit.traversal is not Traversal.STRAIGHT:
+            raise PlanError(f"this sweep is {self.visit.traversal} already; it cannot be {visit.traversal} as well")
+        return replace(self, visit=visit)
+
+    def named(self, name: str, *others: str, unit: str | None = None, notes: str = "") -> "Axis":
+        """Return the axis of this sweep; `others` are the names of what is swept in lock-step.
+
+        Raises PlanError if there are more or fewer names than sweeps, or a name cannot be used.
+        """
+        if len(others) != len(self.others):
+            raise PlanError(
+                f"{1 + len(self.others)} sweep{'s' if self.others else ''} in lock-step for the names "
+                f"{', '.join((name, *others))}: give each sweep one name"
+            )
+        together = tuple(sweep.named(other) for other, sweep in zip(others, self.others, strict=True))
+        return Axis(name, self.values, self.unit if unit is None else unit, notes, self.visit, together)
 
     def __len__(self) -> int:
         return len(self.values)
@@ -101,7 +177,9 @@ class Sweep:
         return iter(self.values)
 
     def __repr__(self) -> str:
-        return f"sweep({_values_text(self.values, self.unit)})"
+        order = "" if self.visit.traversal is Traversal.STRAIGHT else f", {self.visit.traversal}"
+        others = "".join(f"; {_values_text(other.values, other.unit)}" for other in self.others)
+        return f"sweep({_values_text(self.values, self.unit)}{others}{order})"
 
 
 def _linear(start: float, stop: float, count: int) -> tuple[float, ...]:
@@ -140,42 +218,72 @@ def _number(value: object, what: str) -> float:
     return value
 
 
-def sweep(
-    start: object,
-    stop: object = None,
-    num: object = None,
-    unit: str | None = None,
-    /,
-    *,
-    step: float | None = None,
-    log: bool = False,
-) -> Sweep:
-    """Return the values of one measurement loop.
+@final
+class Sweeps:
+    """Makes sweeps: `sweep(0, 1, 11, "V")`, `sweep([1, 2, 5], "V")`, `sweep.zip(...)`."""
 
-    `sweep(values, "V")` takes any list, array or range; `sweep(start, stop, num, "V")` makes `num` evenly spaced
-    values with both ends (`log=True`: evenly spaced ratios); `sweep(start, stop, "V", step=0.1)` steps.
+    def __call__(
+        self,
+        start: object,
+        stop: object = None,
+        num: object = None,
+        unit: str | None = None,
+        /,
+        *,
+        step: float | None = None,
+        log: bool = False,
+    ) -> Sweep:
+        """Return the values of one measurement loop.
 
-    Raises PlanError for an empty sweep, limits that are not finite numbers, or a unit that is not text.
+        `sweep(values, "V")` takes any list, array or range; `sweep(start, stop, num, "V")` makes `num` evenly spaced
+        values with both ends (`log=True`: evenly spaced ratios); `sweep(start, stop, "V", step=0.1)` steps.
 
-    >>> sweep(0, 1, 3, "V").values
-    (0.0, 0.5, 1.0)
-    >>> sweep([1, 2], "K").unit
-    'K'
-    """
-    if _has_many(start):
-        return _sweep_values(start, stop, num, unit, step, log)
-    if isinstance(num, str) and unit is None:
-        num, unit = None, num
-    if stop is None:
-        raise PlanError(f"sweep({start!r}) has no end: give sweep(start, stop, num, unit) or sweep([values], unit)")
-    first, last = _number(start, "start"), _number(stop, "stop")
-    if (num is None) == (step is None):
-        raise PlanError(f"sweep({start!r}, {stop!r}): give either the number of points or step=, not both or neither")
-    if step is not None:
-        values = _stepped(first, last, step, log)
-    else:
-        values = (_logarithmic if log else _linear)(first, last, _count_of(num))
-    return Sweep(values, "" if unit is None else unit)
+        Raises PlanError for an empty sweep, limits that are not finite numbers, or a unit that is not text.
+
+        >>> sweep(0, 1, 3, "V").values
+        (0.0, 0.5, 1.0)
+        >>> sweep([1, 2], "K").unit
+        'K'
+        """
+        if _has_many(start):
+            return _sweep_values(start, stop, num, unit, step, log)
+        if isinstance(num, str) and unit is None:
+            num, unit = None, num
+        if stop is None:
+            raise PlanError(f"sweep({start!r}) has no end: give sweep(start, stop, num, unit) or sweep([values], unit)")
+        first, last = _number(start, "start"), _number(stop, "stop")
+        if (num is None) == (step is None):
+            raise PlanError(
+                f"sweep({start!r}, {stop!r}): give either the number of points or step=, not both or neither"
+            )
+        if step is not None:
+            values = _stepped(first, last, step, log)
+        else:
+            values = (_logarithmic if log else _linear)(first, last, _count_of(num))
+        return Sweep(values, "" if unit is None else unit)
+
+    def zip(self, *sweeps: object) -> Sweep:
+        """Return sweeps in lock-step, for `for (x, y) in sweep.zip(...)`: one dimension, with a coordinate for each.
+
+        Each is a sweep or a list of values; all have the same length. Raises PlanError if not.
+        """
+        if len(sweeps) < 2:
+            raise PlanError("sweep.zip: give at least two sweeps, such as sweep.zip(sweep(0, 1, 5), sweep(2, 3, 5))")
+        first, *others = (each if isinstance(each, Sweep) else self(each) for each in sweeps)
+        for each in (first, *others):
+            if each.visit.traversal is not Traversal.STRAIGHT or each.others:
+                raise PlanError(
+                    f"sweep.zip: {each!r} cannot be in lock-step; zip plain sweeps, then .snake() the result"
+                )
+            if len(each) != len(first):
+                raise PlanError(
+                    f"sweep.zip: {first!r} has {len(first)} values and {each!r} {len(each)}; they must agree"
+                )
+        return replace(first, others=tuple(others))
+
+
+sweep = Sweeps()
+"""Returns the values of one measurement loop: see Sweeps."""
 
 
 def _has_many(start: object) -> bool:
@@ -216,17 +324,28 @@ def format_value(value: object) -> str:
 
 @dataclass(frozen=True, slots=True)
 class Axis:
-    """A named dimension with its setpoints."""
+    """A named dimension with its setpoints.
+
+    `others` are in lock-step with it: they become further coordinates of the same dimension.
+    """
 
     name: str
     values: tuple[Value, ...]
     unit: str = ""
     notes: str = ""
+    visit: Visit = Visit()
+    others: "tuple[Axis, ...]" = ()
 
     def __post_init__(self) -> None:
         check_name(self.name, "axis")
         object.__setattr__(self, "values", _plain(self.values, f"axis {self.name!r}"))
         object.__setattr__(self, "unit", check_unit(self.unit, f"axis {self.name!r}"))
+        for other in self.others:
+            if other.size != self.size:
+                raise PlanError(
+                    f"{self.name!r} has {self.size} values and {other.name!r} {other.size}: what is swept in lock-step "
+                    "has one value of each at each point"
+                )
 
     def __len__(self) -> int:
         return len(self.values)
@@ -235,6 +354,29 @@ class Axis:
     def size(self) -> int:
         """Number of setpoints."""
         return len(self.values)
+
+    @property
+    def names(self) -> tuple[str, ...]:
+        """Its name and those of what is in lock-step with it."""
+        return (self.name, *(other.name for other in self.others))
+
+    @property
+    def turns(self) -> int:
+        """How often one pass of its loop goes through all values: 2 there and back, else 1."""
+        return 2 if self.visit.traversal is Traversal.THERE_AND_BACK else 1
+
+    def yielded(self) -> "Sequence[Value | tuple[Value, ...]]":
+        """Return what its loop gives to the body at each place: a value, or one of each that are in lock-step."""
+        values: Sequence[Value | tuple[Value, ...]] = self.values
+        if self.others:
+            values = tuple(zip(self.values, *(other.values for other in self.others), strict=True))
+        return (*values, *values) if self.turns == 2 else values
+
+    def setpoint_text(self, place: int) -> str:
+        """Return e.g. `voltage=0.31 V`, with what is in lock-step: `x=1 mm, y=2 mm`."""
+        return ", ".join(
+            f"{axis.name}={format_value(axis.values[place])} {axis.unit}".rstrip() for axis in (self, *self.others)
+        )
 
 
 @dataclass(frozen=True, slots=True)
@@ -256,6 +398,40 @@ class OpenAxis:
     def size(self) -> None:
         """Unknown until the end."""
         return None
+
+    @property
+    def names(self) -> tuple[str, ...]:
+        """Its name, as of an Axis."""
+        return (self.name,)
+
+    @property
+    def turns(self) -> int:
+        """How often its loop goes through it, as of an Axis."""
+        return 1
+
+    def setpoint_text(self, place: int) -> str:
+        """Return e.g. `time=0.25 s`."""
+        return f"{self.name}={format_value(place * self.step)} {self.unit}".rstrip()
+
+
+LoopAxis = Axis | OpenAxis
+
+DIRECTION = ("forward", "backward")
+
+
+def dimensions(axes: Iterable[LoopAxis]) -> tuple[LoopAxis, ...]:
+    """Return the dimensions that loops over `axes` (outermost first) have: those there and back have two.
+
+    >>> [axis.name for axis in dimensions([sweep([1, 2]).there_and_back().named("field")])]
+    ['direction', 'field']
+    """
+    found = list[LoopAxis]()
+    for axis in axes:
+        if axis.turns == 2:
+            taken = any(other.name == "direction" for other in found)
+            found.append(Axis(f"{axis.name}_direction" if taken else "direction", DIRECTION))
+        found.append(axis)
+    return tuple(found)
 
 
 @dataclass(frozen=True, slots=True)
@@ -298,20 +474,25 @@ class Plan:
     axes: tuple[Axis, ...] = ()
 
     def __post_init__(self) -> None:
-        names = [axis.name for axis in self.axes]
+        names = [name for axis in self.dimensions for name in axis.names]
         for name in names:
             if names.count(name) > 1:
                 raise PlanError(f"axis {name!r} is used {names.count(name)} times; every axis needs a name of its own")
 
     @property
+    def dimensions(self) -> tuple[Axis, ...]:
+        """Its dimensions, outermost first: an axis that is swept there and back has two."""
+        return cast(tuple[Axis, ...], dimensions(self.axes))
+
+    @property
     def dims(self) -> tuple[str, ...]:
-        """Names of the axes, outermost first."""
-        return tuple(axis.name for axis in self.axes)
+        """Names of the dimensions, outermost first."""
+        return tuple(axis.name for axis in self.dimensions)
 
     @property
     def shape(self) -> tuple[int, ...]:
-        """Number of setpoints along every axis."""
-        return tuple(axis.size for axis in self.axes)
+        """Number of setpoints along every dimension."""
+        return tuple(axis.size for axis in self.dimensions)
 
     @property
     def size(self) -> int:
@@ -322,23 +503,31 @@ class Plan:
         """Return the setpoint of the C-order `index`. Raises IndexError outside of 0 … size-1."""
         if not 0 <= index < self.size:
             raise IndexError(f"point {index} is outside of this plan of {self.size} points")
-        rest, values = index, list[Value]()
-        for axis in reversed(self.axes):
+        rest, found = index, list[tuple[str, Value, str]]()
+        for axis in reversed(self.dimensions):
             rest, place = divmod(rest, axis.size)
-            values.append(axis.values[place])
-        units = tuple(axis.unit for axis in self.axes)
-        return Setpoint(index, self.dims, tuple(reversed(values)), units)
+            found[:0] = [(each.name, each.values[place], each.unit) for each in (axis, *axis.others)]
+        names, values, units = zip(*found, strict=True) if found else ((), (), ())
+        return Setpoint(index, names, values, units)
 
     def __len__(self) -> int:
         return self.size
 
     def __iter__(self) -> Iterator[Setpoint]:
-        units = tuple(axis.unit for axis in self.axes)
-        for index, values in enumerate(product(*(axis.values for axis in self.axes))):
-            yield Setpoint(index, self.dims, values, units)
+        """Yield the setpoints in the order in which they are visited."""
+        return map(self.setpoint, self._visited(0, 0, [0] * len(self.axes)))
+
+    def _visited(self, level: int, base: int, turns: list[int]) -> Iterator[int]:
+        if level == len(self.axes):
+            yield base
+            return
+        axis = self.axes[level]
+        turn, turns[level] = turns[level], turns[level] + 1
+        for place in axis.visit.places(axis.size, turn):
+            yield from self._visited(level + 1, base * axis.size * axis.turns + place, turns)
 
     def __str__(self) -> str:
         """Return e.g. `temperature 3 × voltage 81 = 243 points`."""
         if not self.axes:
             return "1 point"
-        return " × ".join(f"{a.name} {a.size}" for a in self.axes) + f" = {self.size} points"
+        return " × ".join(f"{a.name} {a.size}" for a in self.dimensions) + f" = {self.size} points"

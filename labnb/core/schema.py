@@ -16,10 +16,9 @@ from dataclasses import dataclass
 from typing import Any, NamedTuple, cast
 
 from labnb.core.errors import PlanError, SchemaError
-from labnb.core.plan import Axis, OpenAxis, Span, check_name, check_unit, format_value
+from labnb.core.plan import Axis, LoopAxis, OpenAxis, Span, check_name, check_unit
 
 Dim = Axis | Span
-LoopAxis = Axis | OpenAxis
 
 
 @dataclass(frozen=True, slots=True)
@@ -116,7 +115,7 @@ class Group:
         for axis in self.axes[1:]:
             if isinstance(axis, OpenAxis):
                 raise PlanError(f"axis {axis.name!r} has no known length; only the outermost axis may be open")
-        loops = {axis.name for axis in self.axes}
+        loops = {name for axis in self.axes for name in axis.names}
         for variable in self.variables:
             if variable.name in loops:
                 raise PlanError(f"variable {variable.name!r} has the name of the axis it is measured over; rename one")
@@ -142,12 +141,8 @@ class Group:
         """Return e.g. `temperature=300 K, voltage=0.31 V` for a C-order index."""
         rest, parts = index, list[str]()
         for axis in reversed(self.axes):
-            if isinstance(axis, OpenAxis):
-                place, value = rest, rest * axis.step
-            else:
-                rest, place = divmod(rest, axis.size)
-                value = axis.values[place]
-            parts.append(f"{axis.name}={format_value(value)} {axis.unit}".rstrip())
+            rest, place = (0, rest) if axis.size is None else divmod(rest, axis.size)
+            parts.append(axis.setpoint_text(place))
         return ", ".join(reversed(parts))
 
 

@@ -79,11 +79,35 @@ def is_text(node: ast.expr) -> bool:
     return isinstance(node, ast.Constant) and isinstance(node.value, str)
 
 
+_VISITS = ("snake", "shuffled", "there_and_back")
+
+
 def is_sweep_call(node: ast.expr) -> bool:
-    """Whether `node` is a call of `sweep` (also `labnb.sweep`)."""
+    """Whether `node` makes a sweep: `sweep(...)`, `labnb.sweep(...)`, `sweep.zip(...)`, `sweep(...).snake()`."""
     if not isinstance(node, ast.Call):
         return False
     function = node.func
-    return (isinstance(function, ast.Name) and function.id == "sweep") or (
-        isinstance(function, ast.Attribute) and function.attr == "sweep"
+    if isinstance(function, ast.Attribute) and function.attr in _VISITS:
+        return is_sweep_call(function.value)
+    return _is_sweep(function) or is_zip_call(node)
+
+
+def is_zip_call(node: ast.expr) -> bool:
+    """Whether `node` sweeps in lock-step: `sweep.zip(...)`, also `sweep.zip(...).snake()`."""
+    if not (isinstance(node, ast.Call) and isinstance(node.func, ast.Attribute)):
+        return False
+    inner = node.func.value
+    return is_zip_call(inner) if node.func.attr in _VISITS else node.func.attr == "zip" and _is_sweep(inner)
+
+
+def _is_sweep(node: ast.expr) -> bool:
+    return (isinstance(node, ast.Name) and node.id == "sweep") or (
+        isinstance(node, ast.Attribute) and node.attr == "sweep"
     )
+
+
+def target_names(node: ast.expr) -> tuple[str, ...]:
+    """Return the names that a loop assigns: `v`, or `(x, y)`; nothing if it assigns something else."""
+    parts = node.elts if isinstance(node, ast.Tuple) else [node]
+    names = [part.id for part in parts if isinstance(part, ast.Name)]
+    return tuple(names) if len(names) == len(parts) else ()

@@ -20,9 +20,11 @@ from labnb.notebook._syntax import (
     awaits,
     is_sweep_call,
     is_text,
+    is_zip_call,
     own_nodes,
     read_names,
     sweeps_in_names,
+    target_names,
 )
 from labnb.session import Loop, Outline, Record, Section
 
@@ -79,7 +81,7 @@ def _syntax_error(error: SyntaxError) -> CellError:
 
 @dataclass
 class _LoopDraft:
-    name: str
+    names: tuple[str, ...]
     parent: int | None
     before: int
     after: int = -1
@@ -115,12 +117,12 @@ class _Writer:
     def cell(self, timed: bool, known: Collection[str]) -> Cell:
         self._refuse_returns()
         if timed:
-            self._open_loop(TIME_AXIS, self._tree)
+            self._open_loop((TIME_AXIS,), self._tree)
         body = self._block(self._tree.body)
         if timed:
             self._loops[0].after = self._section
             body = [self._time_loop(body), _left(0)]
-        axes = {loop.name for loop in self._loops}
+        axes = {name for loop in self._loops for name in loop.names}
         inherited = tuple(sorted((self._assigned & self._names & set(known)) - axes))
         module = ast.Module([self._sweeps_function(), self._body_function(body, inherited)], [])
         names = tuple(sorted(self._names - self._assigned | set(inherited)))
@@ -128,7 +130,14 @@ class _Writer:
 
     def _outline(self, timed: bool) -> Outline:
         loops = tuple(
-            Loop(key, loop.name, loop.parent, self._filled(loop.before), self._filled(loop.after))
+            Loop(
+                key,
+                loop.names[0],
+                loop.parent,
+                self._filled(loop.before),
+                self._filled(loop.after),
+                others=loop.names[1:],
+            )
             for key, loop in enumerate(self._loops)
         )
         sections = tuple(
@@ -185,10 +194,11 @@ class _Writer:
         self._branches -= 1
 
     def _sweep(self, node: ast.For) -> list[ast.stmt]:
-        if not isinstance(node.target, ast.Name):
-            self._fail(node, "a sweep loop has one name: for voltage in sweep(...)")
+        names = target_names(node.target)
+        if not names or (len(names) > 1 and is_sweep_call(node.iter) and not is_zip_call(node.iter)):
+            self._fail(node, "a sweep loop has one name: for voltage in sweep(...), or for x, y in sweep.zip(...)")
         around = self._loop, self._branches, self._plain_loops
-        key = self._open_loop(node.target.id, node)
+        key = self._open_loop(names, node)
         self._branches = self._plain_loops = 0
         node.body = self._block(node.body)
         self._loops[key].after = self._section
@@ -203,15 +213,15 @@ class _Writer:
             node.body.insert(0, self._rest())
         return [node] if straight else [node, _left(key)]
 
-    def _open_loop(self, name: str, node: ast.AST) -> int:
-        for loop in self._loops:
-            if loop.name == name:
+    def _open_loop(self, names: tuple[str, ...], node: ast.AST) -> int:
+        for place, name in enumerate(names):
+            if name in names[:place] or any(name in loop.names for loop in self._loops):
                 self._fail(node, f"the axis {name!r} is used twice; every sweep needs a name of its own")
-        if name in self._lines_of:
-            self._fail(node, f"{name!r} is recorded in line {self._lines_of[name]}; the axis needs another name")
+            if name in self._lines_of:
+                self._fail(node, f"{name!r} is recorded in line {self._lines_of[name]}; the axis needs another name")
         self._sections[self._section].conditional |= bool(self._branches)  # the loop may never be entered
         key = len(self._loops)
-        self._loops.append(_LoopDraft(name, self._loop, self._section))
+        self._loops.append(_LoopDraft(names, self._loop, self._section))
         self._loop = key
         self._section = self._new_section()
         return key
@@ -251,7 +261,7 @@ class _Writer:
 
     def _column(self, node: ast.AnnAssign, name: str, unit: str) -> int:
         section = self._sections[self._section]
-        if any(loop.name == name for loop in self._loops):
+        if any(name in loop.names for loop in self._loops):
             self._fail(node, f"{name!r} is an axis, so its setpoints are kept anyway; record a reading by another name")
         section.conditional |= bool(self._branches)
         for column, record in enumerate(section.records):

@@ -12,13 +12,12 @@ from functools import partial
 from itertools import islice
 from typing import Any, cast
 
-from labnb.core import Axis, CellError, PlanError, Sweep
+from labnb.core import CellError, LoopAxis, PlanError, Sweep
 from labnb.instruments import Instrument
 from labnb.notebook._syntax import is_sweep_call
 from labnb.notebook.cell import BODY, SWEEPS, Cell, compile_cell
 from labnb.notebook.request import Request
 from labnb.session import Job, Steps, time_axis
-from labnb.session.steps import LoopAxis
 
 # The notebook's names may hold anything.
 Namespace = dict[str, Any]
@@ -66,7 +65,7 @@ def _as_the_cell(function: types.FunctionType) -> types.FunctionType:
 
 
 def _check_plot(request: Request, cell: Cell) -> None:
-    known = [loop.name for loop in cell.outline.loops]
+    known = [name for loop in cell.outline.loops for name in (loop.name, *loop.others)]
     known += [record.name for section in cell.outline.sections for record in section.records]
     for name in request.plot:
         if name not in known:
@@ -83,7 +82,7 @@ def _axes(cell: Cell, evaluate: Callable[[], Mapping[int, object]]) -> dict[int,
         loop = cell.outline.loops[key]
         if not isinstance(values, Sweep):
             raise PlanError(f"the loop over {loop.name!r} needs a sweep, got {values!r}")
-        axes[key] = Axis(loop.name, values.values, values.unit)
+        axes[key] = values.named(loop.name, *loop.others)
     return axes
 
 

@@ -21,7 +21,8 @@ import numpy as np
 from numpy.typing import NDArray
 
 from labnb.core import Axis, Group, LabnbError, OpenAxis, RecordError, Span, Variable
-from labnb.core.schema import Dim, LoopAxis
+from labnb.core.plan import LoopAxis
+from labnb.core.schema import Dim
 from labnb.record.values import storage_of
 
 MAGIC = b"labnbj01"
@@ -200,7 +201,10 @@ def _axis_document(axis: LoopAxis | Span) -> dict[str, Any]:  # JSON
     if isinstance(axis, Span):
         return {"name": axis.name, "size": axis.size}
     common = {"name": axis.name, "unit": axis.unit, "notes": axis.notes}
-    return common | ({"step": axis.step} if isinstance(axis, OpenAxis) else {"values": list(axis.values)})
+    if isinstance(axis, OpenAxis):
+        return common | {"step": axis.step}
+    others = [_axis_document(other) for other in axis.others]
+    return common | {"values": list(axis.values)} | ({"others": others} if others else {})
 
 
 def group_from(document: Mapping[str, Any]) -> Group:  # JSON
@@ -225,4 +229,5 @@ def _axis_from(document: Mapping[str, Any]) -> LoopAxis | Span:  # JSON
         return Span(document["name"], document["size"])
     if "step" in document:
         return OpenAxis(document["name"], document["step"], document["unit"], document["notes"])
-    return Axis(document["name"], tuple(document["values"]), document["unit"], document["notes"])
+    others = cast(tuple[Axis, ...], _axes_from(document.get("others", ())))
+    return Axis(document["name"], tuple(document["values"]), document["unit"], document["notes"], others=others)

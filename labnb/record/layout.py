@@ -8,7 +8,7 @@ import json
 import re
 import struct
 from collections.abc import Iterable, Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from typing import Any, cast
 
 import numpy as np
@@ -84,6 +84,7 @@ class Layout:
     _sizes: dict[str, int | None] = field(default_factory=dict[str, int | None])
     _axes: dict[str, Axis | OpenAxis] = field(default_factory=dict[str, Axis | OpenAxis])
     _variables: set[str] = field(default_factory=set[str])
+    _others: dict[str, tuple[str, Axis]] = field(default_factory=dict[str, tuple[str, Axis]])
 
     def with_group(self, group: Group) -> "Layout":
         """Return the layout with one more group. Raises SchemaError if it contradicts an earlier one."""
@@ -91,7 +92,9 @@ class Layout:
             raise SchemaError(f"group {group.key} is declared twice")
         if not group.variables:
             raise SchemaError(f"group {group.key} over {group.dims} has no variable to record")
-        layout = Layout(list(self.groups), dict(self._sizes), dict(self._axes), set(self._variables))
+        layout = Layout(
+            list(self.groups), dict(self._sizes), dict(self._axes), set(self._variables), dict(self._others)
+        )
         layout._take(group, {*self.time_names().values(), *self._loop_time_names().values()})
         return layout
 
@@ -103,8 +106,8 @@ class Layout:
             for dim in variable.dims:
                 self._take_dim(dim, times)
             self._check_new(variable.name, times)
-            if variable.name in self._variables or variable.name in self._sizes:
-                other = "dimension" if variable.name in self._sizes else "variable"
+            if variable.name in self._variables or variable.name in self._sizes or variable.name in self._others:
+                other = "variable" if variable.name in self._variables else "dimension"
                 raise SchemaError(f"variable {variable.name!r} has the name of another {other}; rename one of them")
             self._variables.add(variable.name)
         self.groups.append(group)
@@ -133,10 +136,25 @@ class Layout:
                 f"axis {axis.name!r} has {axis.size} values, but a dimension of that name has another length"
             )
         self._check_dim(axis.name, times)
+        if isinstance(axis, Axis):
+            self._take_others(axis, times)
+
+    def _take_others(self, axis: Axis, times: set[str]) -> None:
+        """Take what is swept in lock-step with `axis`: more coordinates along it."""
+        for other in axis.others:
+            self._take_other(axis, other, times)
+
+    def _take_other(self, axis: Axis, other: Axis, times: set[str]) -> None:
+        self._check_new(other.name, times)
+        known = self._others.setdefault(other.name, (axis.name, other))
+        if known != (axis.name, other) or other.name in self._sizes or other.name in self._variables:
+            raise SchemaError(
+                f"{other.name!r}, swept in lock-step with {axis.name!r}, has the name of something else; rename one"
+            )
 
     def _check_dim(self, name: str, times: set[str]) -> None:
         self._check_new(name, times)
-        if name in self._variables:
+        if name in self._variables or name in self._others:
             raise SchemaError(f"dimension {name!r} has the name of a variable; rename one of them")
 
     def _check_new(self, name: str, times: set[str]) -> None:
@@ -156,7 +174,9 @@ class Layout:
         names = self._loop_time_names()
         depths = [len(group.axes) for group in self.groups]
         deepest = depths.index(max(depths))
-        names[deepest] = _free("t", "time_of_point", self._variables | set(self._sizes) | set(names.values()))
+        names[deepest] = _free(
+            "t", "time_of_point", self._variables | set(self._sizes) | set(self._others) | set(names.values())
+        )
         return names
 
     def _loop_time_names(self) -> dict[int, str]:
@@ -164,13 +184,14 @@ class Layout:
         names: dict[int, str] = {}
         for index, group in enumerate(self.groups):
             loops = re.sub(r"\W+", "_", "_".join(group.dims)) or "once"
-            taken = self._variables | set(self._sizes) | set(names.values())
+            taken = self._variables | set(self._sizes) | set(self._others) | set(names.values())
             names[index] = _free(f"t_{loops}", f"time_of_point_{loops}", taken)
         return names
 
     def arrays(self) -> list[StoredArray]:
         """Return every array of the store: coordinates, then times and variables group by group."""
         stored = [_coordinate(axis) for axis in self._axes.values()]
+        stored += [replace(_coordinate(other), dims=(dim,)) for dim, other in self._others.values()]
         names = self.time_names()
         for index, group in enumerate(self.groups):
             loops = tuple(axis.size for axis in group.axes)
@@ -239,7 +260,9 @@ def _time_array(name: str, group: Group, loops: tuple[int | None, ...]) -> Store
 
 def _variable_array(variable: Variable, group: Group, loops: tuple[int | None, ...], time_name: str) -> StoredArray:
     storage = storage_of(variable)
-    attributes = _described(variable.unit, variable.notes) | {"coordinates": time_name}
+    others = (other for axis in group.axes if isinstance(axis, Axis) for other in axis.names[1:])
+    coordinates = " ".join((time_name, *(name for name in others if " " not in name)))  # CF's list has spaces between
+    attributes = _described(variable.unit, variable.notes) | {"coordinates": coordinates}
     if storage.reserved is not None:
         attributes["_FillValue"] = storage.reserved
     if variable.dtype == "|b1":

@@ -10,7 +10,7 @@ from labnb.session._acquire import Acquire, Warn
 from labnb.session._function import Registered, settled
 from labnb.session._gate import Order
 from labnb.session.outline import Loop, Outline, Record, Section
-from labnb.session.steps import Steps
+from labnb.session.steps import Steps, Yielded
 
 Call = tuple[Registered, Callable[[], Any]]  # a function, and how it is called: what it returns is the user's business
 
@@ -187,7 +187,7 @@ class Grid(_Body):
         super().__init__(functions, warn)
         self._axes = tuple(axes)
         self._names = tuple(axis.name for axis in axes)
-        names = frozenset(self._names)
+        names = frozenset(name for axis in axes for name in axis.names)
         last = len(axes) - 1
         inner = [a for a in functions.acquires if a.per is None or self._level_of(a.per, a) == last]
         outer = [[a for a in functions.acquires if a.per == name] for name in self._names[:last]]
@@ -229,10 +229,16 @@ class Grid(_Body):
                 self._rows[level - 1].section if level - 1 in self._rows else None,
                 self._rows[level].section if level == last else None,
                 axis.notes,
+                axis.names[1:],
             )
             for level, axis in enumerate(self._axes)
         )
         return Outline(loops, sections, None if self._axes else self._rows[last].section)
+
+    def _go_to(self, level: int, value: Yielded) -> None:
+        """Tell the functions the setpoints of this place."""
+        names = self._axes[level].names
+        self.setpoints.update(zip(names, value if isinstance(value, tuple) else (value,), strict=True))
 
     def walk(self, steps: Steps) -> None:
         if not self._axes:
@@ -250,9 +256,9 @@ class Grid(_Body):
         if level == len(self._axes) - 1:
             self._innermost(steps, level)
             return
-        name, row = self._names[level], self._rows.get(level)
+        row = self._rows.get(level)
         for value in steps.loop(level):
-            self.setpoints[name] = value
+            self._go_to(level, value)
             _call_all(self._entering[level])
             if row is not None:
                 self._keep(steps, row, row.collect())
@@ -262,12 +268,14 @@ class Grid(_Body):
     def _innermost(self, steps: Steps, level: int) -> None:
         name, row, setpoints = self._names[level], self._rows[level], self.setpoints
         entering, leaving = self._entering[level], self._leaving[level]
-        collect, store, plain = row.collect, row.store, not (entering or leaving or self._until)
+        collect, store = row.collect, row.store
+        plain = not (entering or leaving or self._until or self._axes[level].others)
         for value in steps.loop(level):
             setpoints[name] = value
             if plain:  # the usual case: this runs a million times
                 store(steps, collect())
                 continue
+            self._go_to(level, value)
             _call_all(entering)
             self._keep(steps, row, collect())
             _call_all(leaving)
@@ -277,11 +285,11 @@ class Grid(_Body):
         if level == len(self._axes) - 1:
             await self._innermost_async(steps, level)
             return
-        name, row = self._names[level], self._rows.get(level)
+        row = self._rows.get(level)
         for value in steps.loop(level):
             if steps.due:
                 await steps.rest()
-            self.setpoints[name] = value
+            self._go_to(level, value)
             await _await_all(self._entering[level], steps)
             if row is not None:
                 self._keep(steps, row, await row.collect_async(steps))
@@ -292,7 +300,8 @@ class Grid(_Body):
         name, row, setpoints = self._names[level], self._rows[level], self.setpoints
         entering, leaving, store = self._entering[level], self._leaving[level], row.store
         acquire, call = row.calls[0]
-        alone = len(row.calls) == 1 and acquire.awaiting and not (entering or leaving or self._until)
+        plain = not (entering or leaving or self._until or self._axes[level].others)
+        alone = plain and len(row.calls) == 1 and acquire.awaiting
         for value in steps.loop(level):
             if steps.due:
                 await steps.rest()
@@ -301,6 +310,7 @@ class Grid(_Body):
                 result = await call()
                 store(steps, result if type(result) is dict else dict(_results(acquire, await settled(result))))
                 continue
+            self._go_to(level, value)
             await _await_all(entering, steps)
             self._keep(steps, row, await row.collect_async(steps))
             await _await_all(leaving, steps)

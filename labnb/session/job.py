@@ -4,11 +4,11 @@ from collections.abc import Awaitable, Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Protocol
 
-from labnb.core import Sink
+from labnb.core import LoopAxis, Sink
 from labnb.instruments import Instrument
 from labnb.session._task import Companion
 from labnb.session.outline import Outline
-from labnb.session.steps import LoopAxis, Steps
+from labnb.session.steps import Steps
 
 BlockingBody = Callable[[Steps], None]
 AwaitingBody = Callable[[Steps], Awaitable[None]]

@@ -8,7 +8,7 @@ from pathlib import Path
 from types import TracebackType
 from typing import Any, Self, TypeVar, overload
 
-from labnb.core import Axis, InstrumentError, Plan, PlanError, Sweep, check_name, sweep
+from labnb.core import Axis, InstrumentError, LoopAxis, Plan, PlanError, Sweep, check_name, sweep
 from labnb.instruments import Instrument, connect, connect_async, live_instruments
 from labnb.session import _views
 from labnb.session._acquire import Acquire, acquire_of
@@ -20,7 +20,6 @@ from labnb.session._task import Companion, OnError, Task, task_of
 from labnb.session._walk import Functions, Grid, Hook, Series
 from labnb.session.job import Job
 from labnb.session.run import Run
-from labnb.session.steps import LoopAxis
 
 F = TypeVar("F", bound=Callable[..., Any])  # a user's function keeps its own type
 
@@ -142,7 +141,7 @@ class MeasurementSession:
     def _known(self, alias: str, key: "str | Instrument", options: dict[str, Any]) -> Instrument | None:
         if not alias.isidentifier():
             raise PlanError(f"instrument alias {alias!r} cannot be an argument name; use letters, digits and '_'")
-        if alias in self._axes:
+        if any(alias in axis.names for axis in self._axes.values()):
             raise PlanError(f"{alias!r} is a parameter of this session already; choose another alias")
         if alias in _RESERVED:
             raise PlanError(f"instrument alias {alias!r}: functions get something else by this name; choose another")
@@ -169,18 +168,27 @@ class MeasurementSession:
         return instrument
 
     def parameter(
-        self, name: str, values: "Sweep | Iterable[object]", unit: str | None = None, notes: str = ""
+        self,
+        name: str | tuple[str, ...],
+        values: "Sweep | Iterable[object]",
+        unit: str | None = None,
+        notes: str = "",
     ) -> Axis:
         """Declare a sweep axis; the first one declared is the outermost. Declaring it again replaces it.
 
+        `parameter(("x", "y"), sweep.zip(xs, ys))` sweeps two in lock-step, along the one dimension `x`.
         Raises PlanError if `values` are empty, not one-dimensional or not finite, or the name cannot be used.
         """
-        if name in self._instruments:
-            raise PlanError(f"{name!r} is an instrument of this session already; choose another name")
+        first, *others = (name,) if isinstance(name, str) else name
+        for each in (first, *others):
+            if each in self._instruments:
+                raise PlanError(f"{each!r} is an instrument of this session already; choose another name")
+            if each in _RESERVED:
+                raise PlanError(f"parameter {each!r}: functions get something else by this name; choose another")
         if not isinstance(values, Sweep):
             values = sweep(values)
-        axis = Axis(name, values.values, unit if unit is not None else values.unit, notes)
-        self._axes[name] = axis
+        axis = values.named(first, *others, unit=unit, notes=notes)
+        self._axes[first] = axis
         return axis
 
     def repeat(self, times: int, name: str = "repeat") -> Axis:
@@ -329,7 +337,7 @@ class MeasurementSession:
         else:
             axes[0] = self._schedule(duration, interval)
             walk = Series(functions, float(interval or 0), duration, warnings)
-        self._check_wants(instruments, [axis.name for axis in axes.values()])
+        self._check_wants(instruments, [name for axis in axes.values() for name in axis.names])
         job = Job(
             self.name,
             walk.outline,

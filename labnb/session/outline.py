@@ -37,7 +37,10 @@ class Section:
 
 @dataclass(frozen=True, slots=True)
 class Loop:
-    """One sweep loop: `before` is the section to commit when it is entered, `after` at the end of each pass."""
+    """One sweep loop: `before` is the section to commit when it is entered, `after` at the end of each pass.
+
+    `others` are the names of what is swept in lock-step with `name`.
+    """
 
     key: int
     name: str
@@ -45,6 +48,7 @@ class Loop:
     before: int | None = None
     after: int | None = None
     notes: str = ""
+    others: tuple[str, ...] = ()
 
 
 @dataclass(frozen=True, slots=True)
@@ -58,7 +62,8 @@ class Outline:
     def __post_init__(self) -> None:
         seen = dict[str, str]()
         for loop in self.loops:
-            _unique(seen, loop.name, "axis")
+            for name in (loop.name, *loop.others):
+                _unique(seen, name, "axis")
         for section in self.sections:
             for record in section.records:
                 _unique(seen, record.name, "variable")

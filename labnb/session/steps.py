@@ -11,21 +11,24 @@ from labnb.core import (
     ABSENT,
     Axis,
     Group,
-    OpenAxis,
+    LoopAxis,
     PlainPoint,
     PlanError,
     SchemaError,
     Sweep,
+    Traversal,
     Value,
     Variable,
+    dimensions,
     infer_variable,
 )
 from labnb.instruments import Action, Reading
 from labnb.session._gate import Gate, Order
 from labnb.session.outline import Loop, Outline, Record, Section
 
-LoopAxis = Axis | OpenAxis
 Put = Callable[[PlainPoint], None]
+Yielded = Value | tuple[Value, ...]
+Setpoints = Iterator[tuple[int, Yielded]]
 
 # What a user's function returns is his own business: Any.
 Aside = Callable[[Callable[[], Any]], Awaitable[Any]]
@@ -114,22 +117,27 @@ class Steps:
         self._put = put
         self._places = [0] * len(outline.loops)
         self._entered = [-1] * len(outline.loops)
+        self._turns = [0] * len(outline.loops)  # how many passes each loop has begun
         self._current: int | None = None
         self._turn_ns = 0
         self._wall_ns = time.time_ns() - time.monotonic_ns()
 
     # ---- loops
 
-    def loop(self, key: int, values: object = None) -> Iterator[Value]:
-        """Yield the setpoints of loop `key`; commit its rows. `values` is needed if its axis is not known yet."""
+    def loop(self, key: int, values: object = None) -> Iterator[Yielded]:
+        """Yield the setpoints of loop `key`; commit its rows. `values` is needed if its axis is not known yet.
+
+        What is swept in lock-step is yielded as a tuple.
+        """
         loop = self.outline.loops[key]
         axis = self._axis(loop, values)
         if not isinstance(axis, Axis):
             raise PlanError(f"axis {axis.name!r} follows the clock; it cannot be swept")
-        base = self._enter(loop) * axis.size
-        return self._walk(loop, enumerate(axis.values, base))
+        base = self._enter(loop) * axis.size * axis.turns
+        turn, self._turns[key] = self._turns[key], self._turns[key] + 1
+        return self._walk(loop, _setpoints(axis, base, turn))
 
-    def _walk(self, loop: Loop, setpoints: "enumerate[Value]") -> Iterator[Value]:
+    def _walk(self, loop: Loop, setpoints: Setpoints) -> Iterator[Yielded]:
         key, slot = loop.key, None if loop.after is None else self.slots[loop.after]
         whole = slot is not None and not slot.section.conditional and not self._loose[key]
         leaf = all(inner.parent != key for inner in self.outline.loops)
@@ -150,7 +158,7 @@ class Steps:
         self._keep_loose(key)
         self._current = self.outline.loops[key].parent
 
-    def _walk_fast(self, key: int, setpoints: "enumerate[Value]", slot: Slot) -> Iterator[Value]:
+    def _walk_fast(self, key: int, setpoints: Setpoints, slot: Slot) -> Iterator[Yielded]:
         """Do the same as `_walk` for an innermost loop after its first point: this runs a million times."""
         group, row, put, places = slot.key, slot.row, slot.fast, self._places
         clock = time.monotonic_ns
@@ -235,7 +243,7 @@ class Steps:
             return known
         if not isinstance(values, Sweep):
             raise PlanError(f"the loop over {loop.name!r} needs a sweep, got {values!r}")
-        axis = Axis(loop.name, values.values, values.unit, loop.notes)
+        axis = values.named(loop.name, *loop.others, notes=loop.notes)
         if known is not None and known != axis:
             raise PlanError(
                 f"the sweep over {loop.name!r} changed from one pass of the outer loop to the next; a grid needs the "
@@ -299,7 +307,7 @@ class Steps:
         values = tuple(float("nan") if value is ABSENT else value for value in values)
         variables = tuple(_declared(record, value) for record, value in zip(slot.records, values, strict=True))
         chain = self.outline.chain(slot.section.loop)
-        group = Group(slot.key, tuple(self.axes[loop.key] for loop in chain), variables)
+        group = Group(slot.key, dimensions(self.axes[loop.key] for loop in chain), variables)
         self._declare(group)
         slot.group = group
         self._put((key, place, values, time_ns))
@@ -351,7 +359,7 @@ class Steps:
         chain = self.outline.chain(key)
         if any(loop.key not in self.axes for loop in chain):
             return ""
-        group = Group(0, tuple(self.axes[loop.key] for loop in chain), ())
+        group = Group(0, dimensions(self.axes[loop.key] for loop in chain), ())
         place = self._places[key]
         size = "" if group.size is None else f" of {group.size}"
         return f"at {group.setpoint_text(place)} (point {place + 1}{size})"
@@ -380,11 +388,19 @@ class Steps:
             return None
         total = 1
         for loop in self.outline.chain(main.loop):
-            size = self.axes[loop.key].size if loop.key in self.axes else None
-            if size is None:
+            axis = self.axes.get(loop.key)
+            if axis is None or axis.size is None:
                 return None
-            total *= size
+            total *= axis.size * axis.turns
         return total
+
+
+def _setpoints(axis: Axis, base: int, turn: int) -> Setpoints:
+    """Return the places and values of one pass of a loop, in the order in which they are visited."""
+    values = axis.yielded()
+    if axis.visit.traversal is Traversal.STRAIGHT:
+        return enumerate(values, base)
+    return iter([(base + place, values[place]) for place in axis.visit.places(axis.size, turn)])
 
 
 async def _here(call: Callable[[], Any]) -> Any:
