@@ -12,7 +12,7 @@ if TYPE_CHECKING:
     from labnb.instruments import Instrument, Parameter, connect
     from labnb.instruments import demo as demo_bench
     from labnb.record import load
-    from labnb.session import Measurement
+    from labnb.session import Measurement, resume
 
 __version__ = "0.1.0"
 
@@ -23,10 +23,11 @@ _PLACES = {
     "connect": ("labnb.instruments", "connect"),
     "demo_bench": ("labnb.instruments", "demo"),
     "load": ("labnb.record", "load"),
+    "resume": ("labnb.session", "resume"),
     "sweep": ("labnb.core", "sweep"),
 }
 
-__all__ = ["Instrument", "Measurement", "Parameter", "connect", "demo_bench", "load", "sweep"]
+__all__ = ["Instrument", "Measurement", "Parameter", "connect", "demo_bench", "load", "resume", "sweep"]
 
 
 def __getattr__(name: str) -> object:

@@ -2,6 +2,8 @@
 
 import asyncio
 from collections.abc import Coroutine
+from functools import partial
+from pathlib import Path
 from types import TracebackType
 from typing import Any
 
@@ -13,7 +15,8 @@ from labnb.notebook.loop import MeasureInterrupted, interrupts
 from labnb.notebook.output import Output, session_output
 from labnb.notebook.prepare import Prepared, prepare
 from labnb.notebook.request import USAGE, Request, parse_line
-from labnb.session import Run, data_root, forget_view, register_view
+from labnb.record import find_unfinished, open_run
+from labnb.session import Run, data_root, forget_view, register_cells, register_view
 
 _CALL = "get_ipython().run_cell_magic('measure'"
 
@@ -38,7 +41,8 @@ class MeasureMagics(Magics):
         except Exception as error:  # noqa: BLE001  raised again at once, from the user's line on
             shown = _shown_from(error, filename, self._shell)
             raise shown from shown.__cause__
-        return _measure(self._shell, request, prepared, filename)
+        again = find_unfinished(data_root(request.store), request.name) if request.resume else None
+        return _measure(self._shell, request, prepared, filename, again)
 
 
 MeasureMagics.measure.__doc__ = f"""Record the loop in this cell: live, interruptible, safe on disk.
@@ -59,13 +63,16 @@ scope of its own: it reads the notebook's names, what it assigns stays inside. A
 """
 
 
-async def _measure(shell: InteractiveShell, request: Request, prepared: Prepared, filename: str) -> Run:
+async def _measure(
+    shell: InteractiveShell, request: Request, prepared: Prepared, filename: str, again: Path | None = None
+) -> Run:
     __tracebackhide__ = True
     try:
         run = Run(
             prepared.job,
             data_root(request.store),
             lambda run: Output(run, plot=request.plot, show_error=shell.showtraceback if request.background else None),
+            again=again,
         ).start()
     except LabnbError as error:
         raise _shown_from(error, filename, shell) from error.__cause__
@@ -84,6 +91,26 @@ async def _measure(shell: InteractiveShell, request: Request, prepared: Prepared
             raise MeasureInterrupted(f"{run.kept} ({run.path})") from None
         except Exception as error:  # noqa: BLE001  raised again at once, from the user's line on
             raise _shown_from(error, filename, shell) from error.__cause__
+
+
+async def _resume_cell(shell: InteractiveShell, path: Path) -> Run:
+    """Go on with the run in `path` by the cell that began it, which is kept with the data."""
+    __tracebackhide__ = True
+    stored = open_run(path)
+    source = stored.metadata.get("source")
+    if not isinstance(source, str):
+        raise PlanError(
+            f"run {stored.run_id} was not begun by a cell; resume it by its session: await labnb.resume(path, session)"
+        )
+    plot = stored.metadata.get("plot")
+    request = Request(stored.name, plot=tuple(map(str, plot)) if isinstance(plot, list) else ())
+    _check_name_is_free(request.name, shell.user_ns)
+    filename, source = _register(shell, request.name, source)
+    try:
+        prepared = prepare(request, source, filename, shell.user_ns)
+    except Exception as error:  # noqa: BLE001  raised again at once, from the user's line on
+        raise _shown_from(error, filename, shell) from error.__cause__
+    return await _measure(shell, request, prepared, filename, stored.path)
 
 
 def _register(shell: InteractiveShell, line: str, cell: str) -> tuple[str, str]:
@@ -176,6 +203,7 @@ def load_ipython_extension(shell: InteractiveShell) -> None:
         shell.input_transformers_post.append(_await_measure)
     shell.push({"sweep": sweep}, interactive=False)
     register_view(session_output)
+    register_cells(partial(_resume_cell, shell))
 
 
 def unload_ipython_extension(shell: InteractiveShell) -> None:
@@ -183,3 +211,4 @@ def unload_ipython_extension(shell: InteractiveShell) -> None:
     shell.input_transformers_post[:] = [t for t in shell.input_transformers_post if t is not _await_measure]
     shell.magics_manager.magics["cell"].pop("measure", None)
     forget_view(session_output)
+    register_cells(None)

@@ -103,7 +103,13 @@ def _bind(
 
 
 def _metadata(request: Request, source: str) -> dict[str, object]:
-    return {"source": source, "note": request.note, "every_s": request.every_s, "python": platform.python_version()}
+    return {
+        "source": source,
+        "note": request.note,
+        "every_s": request.every_s,
+        "plot": list(request.plot),
+        "python": platform.python_version(),
+    }
 
 
 def find_instruments(wanted: tuple[str, ...], names: Mapping[str, object]) -> Iterator[Instrument]:

@@ -8,6 +8,7 @@ from difflib import get_close_matches
 from labnb.core import PlanError, check_name
 
 USAGE = """%%measure [NAME] [-b] [--every INTERVAL [--for DURATION]] [--plot X,Y] [--note TEXT] [--store FOLDER]
+          [--resume]
 
 NAME            what the run is called, and the variable that holds it afterwards (default: run)
 -b, --background   return at once; later cells run while the measurement goes on
@@ -15,7 +16,8 @@ NAME            what the run is called, and the variable that holds it afterward
 --for 5s        how long (with --every)
 --plot X,Y      which variables the live figure shows
 --note TEXT     kept with the data
---store FOLDER  where runs are kept (default: $LABNB_DATA or ./labnb-data)"""
+--store FOLDER  where runs are kept (default: $LABNB_DATA or ./labnb-data)
+--resume        go on with the latest run of this name if it was killed, stopped or failed; otherwise begin a new one"""
 
 _UNITS = {"us": 1e-6, "µs": 1e-6, "ms": 1e-3, "s": 1.0, "": 1.0, "min": 60.0, "m": 60.0, "h": 3600.0, "d": 86400.0}
 _DURATION = re.compile(r"(\d+(?:\.\d*)?|\.\d+)\s*([a-zµ]*)")
@@ -32,6 +34,7 @@ class Request:
     plot: tuple[str, ...] = ()
     note: str = ""
     store: str | None = None
+    resume: bool = False
 
 
 def parse_duration(text: str, what: str) -> float:
@@ -49,6 +52,7 @@ def parse_duration(text: str, what: str) -> float:
     return seconds
 
 
+_FLAGS = {"-b": "background", "--background": "background", "--resume": "resume"}
 _WITH_VALUE = {"--every": "every_s", "--for": "for_s", "--plot": "plot", "--note": "note", "--store": "store"}
 
 
@@ -65,13 +69,15 @@ def parse_line(line: str) -> Request:
     request = Request(**found)  # pyright: ignore[reportArgumentType]  _take made each value of its field's type
     if request.for_s is not None and request.every_s is None:
         raise PlanError("--for needs --every: how often to measure, e.g. --every 250ms --for 5s")
+    if request.resume and request.every_s is not None:
+        raise PlanError("--resume and --every: a run that follows the clock cannot be resumed; begin a new one")
     return request
 
 
 def _take(words: list[str], position: int, found: dict[str, object]) -> int:
     word, _, inline = words[position].partition("=") if words[position].startswith("--") else (words[position], "", "")
-    if word in ("-b", "--background"):
-        found["background"] = True
+    if word in _FLAGS:
+        found[_FLAGS[word]] = True
         return position + 1
     if word not in _WITH_VALUE:
         _take_name(word, found)
@@ -96,7 +102,7 @@ def _value(option: str, text: str) -> object:
 
 def _take_name(word: str, found: dict[str, object]) -> None:
     if word.startswith("-"):
-        near = get_close_matches(word, [*_WITH_VALUE, "--background", "-b"], 1)
+        near = get_close_matches(word, [*_WITH_VALUE, *_FLAGS], 1)
         hint = f"; did you mean {near[0]}?" if near else ""
         raise PlanError(f"%%measure does not know {word}{hint}\n\n{USAGE}")
     if "name" in found:

@@ -8,5 +8,6 @@ Recorder.put ──> journal ──(one thread, every 0.25 s)──> chunk files
 
 from labnb.record.opening import StoredRun, load, open_run, recover
 from labnb.record.recorder import Recorder
+from labnb.record.resuming import Kept, find_unfinished
 
-__all__ = ["Recorder", "StoredRun", "load", "open_run", "recover"]
+__all__ = ["Kept", "Recorder", "StoredRun", "find_unfinished", "load", "open_run", "recover"]

@@ -18,13 +18,16 @@ from labnb.record.layout import Layout, StoredArray, growing_content, root_text
 class Materialiser:
     """The store of one run as its only writer sees it. Used by one thread at a time. Every step can be repeated."""
 
-    def __init__(self, data_path: Path, *, keep_arrays: bool = False) -> None:
-        """`keep_arrays` trusts the files of array variables that lie there (after a crash the journal has no copy)."""
+    def __init__(self, data_path: Path, *, keep_arrays: bool = False, keep_all: bool = False) -> None:
+        """`keep_arrays` trusts the files of array variables that lie there (after a crash the journal has no copy).
+
+        `keep_all` trusts all: those of a run that had been sealed.
+        """
         self.data_path = data_path
         self.layout = Layout()
         self.lengths: dict[str, int] = {}
         self.files: dict[str, ChunkFiles] = {}
-        self._keep_arrays = keep_arrays
+        self._keep_arrays, self._keep_all = keep_arrays or keep_all, keep_all
         self._spare = data_path.parent / ".zarr.json.partial"
         self._arrays: dict[str, StoredArray] = {}
         self._times: dict[int, str] = {}
@@ -108,7 +111,9 @@ class Materialiser:
         files = self.files.get(name)
         if files is None:
             array = self._arrays[name]
-            files = self.files[name] = open_chunks(self.data_path, array, keep=self._keep_arrays and bool(array.item))
+            files = self.files[name] = open_chunks(
+                self.data_path, array, keep=self._keep_all or (self._keep_arrays and bool(array.item))
+            )
         return files
 
     def _make(self, array: StoredArray) -> None:

@@ -10,11 +10,13 @@ import struct
 import weakref
 from collections.abc import Mapping
 from pathlib import Path
+from typing import cast
 from zlib import crc32
 
 from labnb.core import (
     Clock,
     Group,
+    Json,
     LifecycleError,
     PlainPoint,
     Point,
@@ -26,11 +28,13 @@ from labnb.core import (
 )
 from labnb.record.files import reason, remove_tree, sync_path, write_whole
 from labnb.record.folder import boot_id, make_folder, make_store, write_note
-from labnb.record.journal import HEAD, MAGIC, START, RowCodec, group_record, run_record, slot
+from labnb.record.journal import HEAD, MAGIC, START, RowCodec, group_document, group_record, run_record, slot
 from labnb.record.layout import Layout, root_text
 from labnb.record.lock import take_lock
 from labnb.record.materialiser import Materialiser, open_chunks
+from labnb.record.opening import recover
 from labnb.record.points import Item, Row, row_record
+from labnb.record.resuming import Kept, read_kept, write_journal
 from labnb.record.runfile import RunFile, stamp
 from labnb.record.writer import Follower, Touched, Writer
 
@@ -45,7 +49,9 @@ class Recorder:
     `xarray.open_zarr` from now on, at any moment. Make it by `Recorder.create`.
     """
 
-    def __init__(self, path: Path, run: RunFile, clock: Clock, lock: int, journal: int, period_s: float) -> None:
+    def __init__(
+        self, path: Path, run: RunFile, clock: Clock, lock: int, journal: int, period_s: float, *, again: bool = False
+    ) -> None:
         self.path = path
         self.run_id = run.run_id
         self.data_path = path / "data.zarr"
@@ -54,6 +60,8 @@ class Recorder:
         self._clock = clock
         self._lock = lock
         self._fd = journal
+        self.kept: dict[int, Kept] = {}
+        """What was there already when the run was resumed, by the key of the group."""
         self._known: dict[int, Row] = {}
         self._rows: dict[int, Row] = {}  # what `put` sees; empty while something is wrong, so that it looks closer
         self._layout = Layout()
@@ -61,7 +69,7 @@ class Recorder:
         self._torn_at = -1
         self._closed = False
         self._touched = Touched()
-        self._store = Materialiser(self.data_path)
+        self._store = Materialiser(self.data_path, keep_all=again)
         self._follower = Follower(path / "journal", self._store, run, self._touched)
         self._writer = Writer(self._follower, period_s, self._set_trouble, self.run_id)
         _alive.add(self)
@@ -115,17 +123,80 @@ class Recorder:
             undo.pop_all()
         return recorder
 
-    def declare(self, group: Group) -> None:
-        """Announce a group before its first point. Raises SchemaError if it contradicts an earlier one, RecordError."""
-        self._check_usable()
+    @classmethod
+    def resume(
+        cls, path: Path, metadata: Mapping[str, object], *, clock: Clock | None = None, period_s: float = 0.25
+    ) -> "Recorder":
+        """Go on with a run that has ended before it was done; `kept` says what it has. `metadata` is added to its own.
+
+        A group that it has declared may be declared again, as it was; points at places that it has are refused to
+        nobody: the caller skips them. Raises RecordError if there is no such run, or it is done, and RunLocked if
+        somebody still writes it.
+        """
+        folder = recover(path).path
+        run = RunFile.read(folder / "run.json")
+        if run.state is State.DONE:
+            raise RecordError(f"run {run.run_id} is done, all of its {run.points} points are there; start a new one")
+        clock = SystemClock() if clock is None else clock
+        try:
+            return cls._begin_again(folder, run, metadata, clock, period_s)
+        except OSError as error:
+            if isinstance(error, RecordError):
+                raise
+            raise RecordError(f"run {run.run_id} cannot be resumed in {folder}: {reason(error)}") from error
+
+    @classmethod
+    def _begin_again(
+        cls, path: Path, run: RunFile, metadata: Mapping[str, object], clock: Clock, period_s: float
+    ) -> "Recorder":
+        with contextlib.ExitStack() as undo:
+            lock = take_lock(path / "lock")
+            undo.callback(os.close, lock)
+            kept = read_kept(path, run)
+            resumed = [*cast("list[Json]", run.metadata.get("resumed", [])), stamp(clock.time_ns())]
+            write_journal(path, run.run_id, kept)
+            run.write(state=State.RUNNING.value, ended=None)
+            run.add_metadata({**metadata, "resumed": resumed})
+            journal = os.open(path / "journal", os.O_WRONLY | os.O_APPEND | os.O_CLOEXEC)
+            undo.callback(os.close, journal)
+            recorder = cls(path, run, clock, lock, journal, period_s, again=True)
+            undo.callback(recorder._follower.close)
+            recorder._take_kept(kept)
+            recorder._writer.cycle()
+            recorder._writer.start()
+            undo.pop_all()
+        return recorder
+
+    def _take_kept(self, kept: list[Kept]) -> None:
+        for each in kept:
+            self._know(each.group, keep=True)
+            self.kept[each.group.key] = each
+            self.points += len(each.rows)
+
+    def _know(self, group: Group, *, keep: bool = False) -> None:
+        """Take a group in; with `keep` the files of its arrays are there already."""
         layout = self._layout.with_group(group)
         arrays = {array.name: array for array in layout.arrays()}
         index = len(layout.groups) - 1
-        own = {v.name: open_chunks(self.data_path, arrays[v.name]) for v in group.variables if v.dims}
-        self._append(group_record(group))
+        own = {v.name: open_chunks(self.data_path, arrays[v.name], keep=keep) for v in group.variables if v.dims}
+        row = Row(RowCodec(index, group), own)
+        if not keep:
+            self._append(group_record(group))
         self._layout = layout
-        self._known[group.key] = Row(RowCodec(index, group), own)
+        self._known[group.key] = row
         self._rows = self._known
+
+    def declare(self, group: Group) -> None:
+        """Announce a group before its first point. Raises SchemaError if it contradicts an earlier one, RecordError."""
+        self._check_usable()
+        known = self.kept.get(group.key)
+        if known is None:
+            self._know(group)
+        elif group_document(known.group) != group_document(group):
+            raise SchemaError(
+                f"run {self.run_id} cannot be resumed by this measurement: it records {_outline(group)}, but the run has "
+                f"{_outline(known.group)}; start a new run"
+            )
 
     def put(self, point: PlainPoint) -> None:
         """Keep one point; what returned survives the death of this process.
@@ -310,6 +381,12 @@ class Recorder:
         for descriptor in (journal, lock):
             if descriptor >= 0:
                 os.close(descriptor)
+
+
+def _outline(group: Group) -> str:
+    axes = ", ".join(f"{axis.name} ({axis.size} values)" for axis in group.axes)
+    variables = ", ".join(f"{v.name} in {v.unit!r} ({v.describe()})" for v in group.variables)
+    return f"{variables} over {axes or 'nothing'}"
 
 
 _alive: "weakref.WeakSet[Recorder]" = weakref.WeakSet()

@@ -100,6 +100,11 @@ class RunFile:
         """What was given to describe the run."""
         return cast(Mapping[str, Json], self._document["metadata"])
 
+    @property
+    def groups(self) -> list[Json]:
+        """The groups that were declared, as JSON."""
+        return cast(list[Json], self._document["groups"])
+
     def write(self, **changes: Json) -> None:
         """Change these entries and write the file. Raises OSError, and then nothing has changed."""
         with self._lock:

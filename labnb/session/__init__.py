@@ -1,9 +1,9 @@
 """Measurements as people describe them, and the engine that runs them."""
 
 from labnb.session._schedule import time_axis
-from labnb.session._views import forget_view, register_view
+from labnb.session._views import forget_view, register_cells, register_view
 from labnb.session.job import Job, View
-from labnb.session.measurement import Measurement, MeasurementSession, data_root
+from labnb.session.measurement import Measurement, MeasurementSession, data_root, resume
 from labnb.session.outline import Loop, Outline, Record, Section
 from labnb.session.run import Run
 from labnb.session.steps import Steps
@@ -21,6 +21,8 @@ __all__ = [
     "View",
     "data_root",
     "forget_view",
+    "register_cells",
     "register_view",
+    "resume",
     "time_axis",
 ]

@@ -27,6 +27,8 @@ class Performance:
     ) -> None:
         self._job, self._steps, self._lane, self._used, self._companions = job, steps, lane, used, companions
         self._warn = warn
+        self.prelude: Callable[[], None] | None = None
+        """What is done in the run's lane before the body begins."""
         self._body: asyncio.Task[None] | None = None
         self._cut = self._cancelled = False
 
@@ -99,6 +101,8 @@ class Performance:
         return Event.FAIL, error
 
     async def _acquire(self) -> None:
+        if self.prelude is not None:
+            await self._lane.run(self.prelude)
         with watching(self._used):
             if not self._job.awaiting:
                 await self._follow_thread()

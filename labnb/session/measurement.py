@@ -8,8 +8,9 @@ from pathlib import Path
 from types import TracebackType
 from typing import Any, Self, TypeVar, overload
 
-from labnb.core import Axis, InstrumentError, LoopAxis, Plan, PlanError, Sweep, check_name, sweep
+from labnb.core import Axis, InstrumentError, LoopAxis, Plan, PlanError, RecordError, Sweep, check_name, sweep
 from labnb.instruments import Instrument, connect, connect_async, live_instruments
+from labnb.record import find_unfinished
 from labnb.session import _views
 from labnb.session._acquire import Acquire, acquire_of
 from labnb.session._active import make_all_safe
@@ -319,11 +320,40 @@ class MeasurementSession:
 
     def start(self, *, duration: float | None = None, interval: float | None = None) -> Run:
         """Begin on the running loop and return the run at once; `await` it for its end. Arguments as for `run`."""
-        run = self._prepare(duration, interval).start()
+        return self._start(self._prepare(duration, interval))
+
+    def _start(self, run: Run) -> Run:
+        run.start()
         self._runs = [*self._under_way(), run]
         return run
 
-    def _prepare(self, duration: float | None, interval: float | None) -> Run:
+    def resume(self, run: str | os.PathLike[str] | None = None) -> Any:  # as `run`
+        """Go on with a run of this session that was killed, stopped or failed: measure the points that it lacks.
+
+        `run` is its folder; without it the latest run of this session's name, which must not be done. Functions of
+        outer parameters are called again before what is inside goes on. Raises PlanError if what this session measures
+        is not what the run has, RecordError if there is nothing to resume, RunLocked if it is still being written.
+        """
+        if self._blocking:
+            return run_blocking(lambda: self._resume(run))
+        return self._resume(run)
+
+    async def _resume(self, run: str | os.PathLike[str] | None) -> Run:
+        return await self._start(self._prepare(None, None, again=self._unfinished(run))).foreground()
+
+    def _unfinished(self, run: str | os.PathLike[str] | None) -> Path:
+        if run is not None:
+            return Path(run)
+        root = data_root(self._store)
+        found = find_unfinished(root, self.name)
+        if found is None:
+            raise RecordError(
+                f"no run called {self.name!r} in {root} is unfinished: the latest is done, or there is none; run() "
+                "starts a new one"
+            )
+        return found
+
+    def _prepare(self, duration: float | None, interval: float | None, again: Path | None = None) -> Run:
         if not self._acquires:
             raise PlanError("this session measures nothing: register a function with @session.acquire")
         instruments = {alias: instrument for alias, (_, instrument) in self._instruments.items()}
@@ -348,7 +378,7 @@ class MeasurementSession:
             self._metadata(),
             [self._companion(task, instruments, walk.ctx) for task in self._tasks.values()],
         )
-        run = Run(job, data_root(self._store), _views.make_view)
+        run = Run(job, data_root(self._store), _views.make_view, again=again)
         warnings.run = run
         return run
 
@@ -377,6 +407,26 @@ class MeasurementSession:
     def _metadata(self) -> dict[str, object]:
         functions: list[Registered] = [*self._acquires.values(), *self._tasks.values(), *self._hooks.values()]
         return {"description": self.description, "source": {f.name: source_of(f.function) for f in functions}}
+
+
+def resume(run: "Run | str | os.PathLike[str]", session: MeasurementSession | None = None) -> Any:  # an awaitable Run
+    """Go on with a run that was killed, stopped or failed: `await labnb.resume("labnb-data/2026/11/21/...-iv-7f3a")`.
+
+    A run that a `%%measure` cell began is continued by that cell, whose text is kept with the data, with the names that
+    the notebook has now; one that a session began needs the `session` that measures the same. What the run has stays as
+    it is, and only the points that it lacks are measured.
+    Raises PlanError if that is not the measurement that began the run, RecordError if there is nothing to resume.
+    """
+    path = run.path if isinstance(run, Run) else Path(run)
+    if session is not None:
+        return session.resume(path)
+    resuming = _views.resume_cell(path)
+    if resuming is None:
+        raise PlanError(
+            f"{path}: give the session that measures it, labnb.resume(path, session); a run that a cell began is resumed "
+            "in a notebook, after %load_ext labnb"
+        )
+    return resuming
 
 
 _RESERVED = ("ctx", "stop")

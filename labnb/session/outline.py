@@ -79,7 +79,9 @@ class Outline:
     @property
     def main(self) -> Section | None:
         """The section whose points are counted as progress: the first of the most deeply nested ones."""
-        filled = [section for section in self.sections if section.records or len(self.sections) == 1]
+        # What a session records is known with its first results; a section that a loop commits will have some.
+        committed = {self.last, *(key for loop in self.loops for key in (loop.before, loop.after))}
+        filled = [section for section in self.sections if section.records or section.key in committed]
         return max(filled, key=lambda section: len(self.chain(section.loop)), default=None)
 
 

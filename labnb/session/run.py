@@ -29,6 +29,7 @@ from labnb.record import Recorder, load
 from labnb.session import _active
 from labnb.session._engine import Performance
 from labnb.session._gate import Order
+from labnb.session._resumed import Measured, check_same
 from labnb.session.job import Job, View
 from labnb.session.outline import Outline
 from labnb.session.steps import Steps
@@ -45,10 +46,22 @@ class Run:
     `await run` waits for the end and returns the run; it raises what the measurement raised, or RunCancelled.
     """
 
-    def __init__(self, job: Job, root: Path, make_view: "Callable[[Run], View | None] | None" = None) -> None:
+    def __init__(
+        self,
+        job: Job,
+        root: Path,
+        make_view: "Callable[[Run], View | None] | None" = None,
+        *,
+        again: Path | None = None,
+    ) -> None:
+        """`again` is the folder of a run of the same job that ended too early: what it lacks is measured."""
         _active.check_free(job.instruments)
         self._job = job
-        self._recorder = Recorder.create(root, job.name, _metadata(job))
+        if again is None:
+            self._recorder = Recorder.create(root, job.name, _metadata(job))
+        else:
+            self._recorder = _resumed(again, job)
+        measured = Measured(self._recorder.kept, job.outline) if again else None
         self._lane = Lane(f"run {self._recorder.run_id}")
         self._state = State.CREATED
         self._error: BaseException | None = None
@@ -64,9 +77,12 @@ class Run:
             declare=self._declare,
             put=self._route(),
             aside=self._lane.run,
+            measured=measured,
         )
         self._used = dict.fromkeys(job.instruments)  # and whatever else the body turns out to use
         self._performance = Performance(job, self._steps, self._lane, self._used, self._companions(), self.warn)
+        if self._recorder.kept and len(self._sinks) > 1:
+            self._performance.prelude = self._show_kept
         self._started_ns = 0
         self._begun = self._finished = 0.0
         self._main: asyncio.Task[None] | None = None
@@ -316,8 +332,19 @@ class Run:
     # ---- sinks
 
     def _declare(self, group: Group) -> None:
+        if group.key in self._recorder.kept:
+            self._recorder.declare(group)
+            return
         for sink in self._sinks:
             sink.declare(group)
+
+    def _show_kept(self) -> None:
+        """Give everybody but the record the points that were there before the run was resumed."""
+        for key, kept in self._recorder.kept.items():
+            for sink in self._sinks[1:]:
+                sink.declare(kept.group)
+                for row, (place, time_ns) in enumerate(zip(kept.rows["place"], kept.rows["time"], strict=True)):
+                    sink.put((key, int(place), kept.values(row), int(time_ns)))
 
     def _route(self) -> Callable[[PlainPoint], None]:
         """Return the one function that hands a point to all sinks, the record first."""
@@ -357,6 +384,16 @@ class Run:
             f"<b>{html.escape(self.run_id)}</b> {self._state}, {self.points}{total} points<br>"
             f"<code>{html.escape(_short(self.path))}</code>"
         )
+
+
+def _resumed(folder: Path, job: Job) -> Recorder:
+    recorder = Recorder.resume(folder, _metadata(job))
+    try:
+        check_same(recorder.kept, job.outline, job.axes)
+    except BaseException:
+        recorder.close(State.INTERRUPTED)
+        raise
+    return recorder
 
 
 def _metadata(job: Job) -> dict[str, object]:

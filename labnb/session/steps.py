@@ -24,6 +24,7 @@ from labnb.core import (
 )
 from labnb.instruments import Action, Reading
 from labnb.session._gate import Gate, Order
+from labnb.session._resumed import Measured
 from labnb.session.outline import Loop, Outline, Record, Section
 
 Put = Callable[[PlainPoint], None]
@@ -97,7 +98,9 @@ class Steps:
         declare: Callable[[Group], None],
         put: Put,
         aside: Aside | None = None,
+        measured: Measured | None = None,
     ) -> None:
+        self._measured = measured
         self.aside = _here if aside is None else aside
         self.outline = outline
         self.axes = axes
@@ -114,7 +117,9 @@ class Steps:
         self._interval_s = 0.0
         self._awaiting = awaiting
         self._declare = declare
-        self._put = put
+        self._put = put if measured is None else self._put_missing(put, measured)
+        for key, count in measured.counts.items() if measured is not None else ():
+            self.slots[key].count = count
         self._places = [0] * len(outline.loops)
         self._entered = [-1] * len(outline.loops)
         self._turns = [0] * len(outline.loops)  # how many passes each loop has begun
@@ -135,7 +140,23 @@ class Steps:
             raise PlanError(f"axis {axis.name!r} follows the clock; it cannot be swept")
         base = self._enter(loop) * axis.size * axis.turns
         turn, self._turns[key] = self._turns[key], self._turns[key] + 1
-        return self._walk(loop, _setpoints(axis, base, turn))
+        return self._walk(loop, self._missing(loop, _setpoints(axis, base, turn)))
+
+    def _missing(self, loop: Loop, setpoints: Setpoints) -> Setpoints:
+        """Leave out, in a run that is resumed, the setpoints at which everything is measured."""
+        measured = self._measured
+        if measured is None:
+            return setpoints
+        return (each for each in setpoints if not measured.whole(loop, each[0], self.axes))
+
+    def _put_missing(self, put: Put, measured: Measured) -> Put:
+        """Return `put` for a run that is resumed: what it has stays as it is."""
+
+        def put_missing(point: PlainPoint) -> None:
+            if not measured.has(point[0], point[1]):
+                put(point)
+
+        return put_missing
 
     def _walk(self, loop: Loop, setpoints: Setpoints) -> Iterator[Yielded]:
         key, slot = loop.key, None if loop.after is None else self.slots[loop.after]

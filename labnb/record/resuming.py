@@ -1,0 +1,123 @@
+"""Takes a run up again that has ended too early: its journal is written anew from what the store holds."""
+
+from collections.abc import Iterable
+from dataclasses import dataclass
+from glob import escape
+from pathlib import Path
+from typing import Any, cast
+from zlib import crc32
+
+import numpy as np
+from numpy.typing import NDArray
+
+from labnb.core import Group, OpenAxis, RecordError, State
+from labnb.record.files import write_whole
+from labnb.record.folder import boot_id
+from labnb.record.journal import HEAD, MAGIC, START, RowCodec, Rows, group_from, group_record, run_record, slot
+from labnb.record.layout import NOT_A_TIME, Layout
+from labnb.record.runfile import RunFile
+from labnb.record.values import storage_of
+
+
+@dataclass(frozen=True)
+class Kept:
+    """What a run has recorded of one group so far: `rows` in the order of time, with `place`, `time` and `v<k>`.
+
+    `arrays` are those of variables that have dimensions of their own, over all places.
+    """
+
+    group: Group
+    rows: Rows
+    arrays: "dict[str, NDArray[Any]]"
+
+    @property
+    def places(self) -> NDArray[np.int64]:
+        """The places that have a point."""
+        return self.rows["place"].astype(np.int64)
+
+    def values(self, row: int) -> tuple[object, ...]:
+        """Return the values of one row as they were put, numbers as numpy's."""
+        place = int(self.rows["place"][row])
+        return tuple(
+            self.arrays[v.name][place] if v.dims else _as_put(self.rows[f"v{k}"][row], v.dtype)
+            for k, v in enumerate(self.group.variables)
+        )
+
+
+def _as_put(value: Any, dtype: str) -> object:  # numpy's scalar
+    return bool(value) if dtype == "|b1" else value.item()
+
+
+def read_kept(folder: Path, run: RunFile) -> list[Kept]:
+    """Return what a run that has ended holds. Raises RecordError if it cannot be gone on with."""
+    import zarr
+
+    groups = [group_from(cast(dict[str, Any], document)) for document in run.groups]
+    layout = Layout()
+    for group in groups:
+        if any(isinstance(axis, OpenAxis) for axis in group.axes):
+            raise RecordError(f"run {run.run_id} followed the clock ({group.axes[0].name}); it cannot be resumed")
+        layout = layout.with_group(group)
+    names = layout.time_names()
+    try:
+        store = zarr.open_group(folder / "data.zarr", mode="r")
+        return [_kept(store, index, group, names[index]) for index, group in enumerate(groups)]
+    except (OSError, ValueError, KeyError) as error:
+        raise RecordError(f"the data of run {run.run_id} in {folder} cannot be read: {error}") from error
+
+
+def _kept(store: Any, index: int, group: Group, times_name: str) -> Kept:  # zarr's groups have no useful type
+    times = np.asarray(store[times_name][...], np.int64).reshape(-1)
+    places = np.flatnonzero(times != NOT_A_TIME)
+    places = places[np.argsort(times[places], kind="stable")]
+    codec = RowCodec(index, group)
+    rows = np.zeros(len(places), codec.dtype)
+    rows["length"], rows["group"] = codec.length, index
+    rows["place"], rows["time"] = places, times[places]
+    arrays: dict[str, NDArray[Any]] = {}
+    for k, variable in enumerate(group.variables):
+        stored = np.asarray(store[variable.name][...])
+        if variable.dims:
+            arrays[variable.name] = stored.reshape(-1, *variable.shape)
+        else:
+            rows[f"v{k}"] = stored.reshape(-1)[places].astype(storage_of(variable).dtype)
+    return Kept(group, rows, arrays)
+
+
+def find_unfinished(root: Path, name: str) -> Path | None:
+    """Return the folder of the latest run called `name` below `root` that has begun; None if it is done, or none is there.
+
+    Only the latest counts: an older unfinished one has been given up.
+    """
+    days = sorted(root.glob("[0-9][0-9][0-9][0-9]/[0-9][0-9]/[0-9][0-9]"), reverse=True)
+    for day in days:
+        for folder in sorted(day.glob(f"*-{escape(name)}-*"), reverse=True):
+            try:
+                run = RunFile.read(folder / "run.json")
+            except RecordError:
+                continue
+            if run.name == name:
+                return None if run.state is State.DONE else folder
+    return None
+
+
+def write_journal(folder: Path, run_id: str, kept: Iterable[Kept]) -> None:
+    """Write the journal of a run that has these rows, as if it had just recorded them. Raises OSError."""
+    kept = list(kept)
+    parts = [run_record({"run": run_id, "boot": boot_id()}), *(group_record(each.group) for each in kept)]
+    in_time = sorted(kept, key=lambda k: int(k.rows["time"][-1]) if len(k.rows) else 0)
+    parts.extend(_records(each.rows) for each in in_time)  # the last row of the journal is the latest one
+    body = b"".join(parts)
+    start = MAGIC + slot(START + len(body))
+    write_whole(folder / "journal", start + body, spare=folder / ".journal.partial", durable=True)
+
+
+def _records(rows: Rows) -> bytes:
+    """Return rows as records, with their checksums."""
+    if not len(rows):
+        return b""
+    data, size = memoryview(rows.tobytes()), rows.dtype.itemsize
+    length = size - HEAD.size
+    rows = rows.copy()
+    rows["crc"] = [crc32(data[at + HEAD.size : at + size], length) for at in range(0, len(data), size)]
+    return rows.tobytes()
