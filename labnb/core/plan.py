@@ -372,6 +372,10 @@ class Axis:
             values = tuple(zip(self.values, *(other.values for other in self.others), strict=True))
         return (*values, *values) if self.turns == 2 else values
 
+    def values_text(self) -> str:
+        """Return e.g. `0 … 0.8, 81 values V`."""
+        return _values_text(self.values, self.unit)
+
     def setpoint_text(self, place: int) -> str:
         """Return e.g. `voltage=0.31 V`, with what is in lock-step: `x=1 mm, y=2 mm`."""
         return ", ".join(
@@ -408,6 +412,10 @@ class OpenAxis:
     def turns(self) -> int:
         """How often its loop goes through it, as of an Axis."""
         return 1
+
+    def values_text(self) -> str:
+        """Return e.g. `every 0.25 s`."""
+        return f"every {format_value(self.step)} {self.unit}".rstrip()
 
     def setpoint_text(self, place: int) -> str:
         """Return e.g. `time=0.25 s`."""

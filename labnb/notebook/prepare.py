@@ -17,7 +17,8 @@ from labnb.instruments import Instrument
 from labnb.notebook._syntax import is_sweep_call
 from labnb.notebook.cell import BODY, SWEEPS, Cell, compile_cell
 from labnb.notebook.request import Request
-from labnb.session import Job, Steps, time_axis
+from labnb.notebook.task import known_task
+from labnb.session import Job, Steps, Task, companion_of, time_axis
 
 # The notebook's names may hold anything.
 Namespace = dict[str, Any]
@@ -31,7 +32,9 @@ class Prepared:
     code: types.CodeType
 
 
-def prepare(request: Request, source: str, filename: str, names: Namespace) -> Prepared:
+def prepare(
+    request: Request, source: str, filename: str, names: Namespace, tasks: Mapping[str, Task] | None = None
+) -> Prepared:
     """Compile `source` against the notebook's `names` and evaluate its sweeps.
 
     Raises CellError at the body's own line for what cannot be a measurement, PlanError for what the sweeps say.
@@ -51,10 +54,20 @@ def prepare(request: Request, source: str, filename: str, names: Namespace) -> P
     axes = _axes(cell, _as_the_cell(functions[SWEEPS]))
     if timed:
         axes[0] = time_axis(cast(float, request.every_s), request.for_s)
+    beside = [known_task(name, tasks or {}) for name in request.tasks]
     instruments = tuple(dict.fromkeys(find_instruments(cell.names, names)))
     function = _as_the_cell(functions[BODY])
     body = _bind(cell, function, names, axes, request.every_s)
-    job = Job(request.name, cell.outline, body, cell.awaiting, axes, instruments, _metadata(request, source))
+    job = Job(
+        request.name,
+        cell.outline,
+        body,
+        cell.awaiting,
+        axes,
+        instruments,
+        _metadata(request, source),
+        [companion_of(task, {}) for task in beside],
+    )
     return Prepared(job, function.__code__)
 
 
@@ -108,6 +121,7 @@ def _metadata(request: Request, source: str) -> dict[str, object]:
         "note": request.note,
         "every_s": request.every_s,
         "plot": list(request.plot),
+        "with": list(request.tasks),
         "python": platform.python_version(),
     }
 

@@ -4,11 +4,12 @@ import re
 import shlex
 from dataclasses import dataclass
 from difflib import get_close_matches
+from typing import Any, cast
 
 from labnb.core import PlanError, check_name
 
 USAGE = """%%measure [NAME] [-b] [--every INTERVAL [--for DURATION]] [--plot X,Y] [--note TEXT] [--store FOLDER]
-          [--resume]
+          [--resume] [--with TASK,...] [--dry-run]
 
 NAME            what the run is called, and the variable that holds it afterwards (default: run)
 -b, --background   return at once; later cells run while the measurement goes on
@@ -17,6 +18,8 @@ NAME            what the run is called, and the variable that holds it afterward
 --plot X,Y      which variables the live figure shows
 --note TEXT     kept with the data
 --store FOLDER  where runs are kept (default: $LABNB_DATA or ./labnb-data)
+--with TASK     background tasks (%%task cells) that go on beside it
+--dry-run       print what would be measured, and measure nothing
 --resume        go on with the latest run of this name if it was killed, stopped or failed; otherwise begin a new one"""
 
 _UNITS = {"us": 1e-6, "µs": 1e-6, "ms": 1e-3, "s": 1.0, "": 1.0, "min": 60.0, "m": 60.0, "h": 3600.0, "d": 86400.0}
@@ -35,6 +38,8 @@ class Request:
     note: str = ""
     store: str | None = None
     resume: bool = False
+    dry_run: bool = False
+    tasks: tuple[str, ...] = ()
 
 
 def parse_duration(text: str, what: str) -> float:
@@ -52,8 +57,15 @@ def parse_duration(text: str, what: str) -> float:
     return seconds
 
 
-_FLAGS = {"-b": "background", "--background": "background", "--resume": "resume"}
-_WITH_VALUE = {"--every": "every_s", "--for": "for_s", "--plot": "plot", "--note": "note", "--store": "store"}
+_FLAGS = {"-b": "background", "--background": "background", "--resume": "resume", "--dry-run": "dry_run"}
+_WITH_VALUE = {
+    "--every": "every_s",
+    "--for": "for_s",
+    "--plot": "plot",
+    "--note": "note",
+    "--store": "store",
+    "--with": "tasks",
+}
 
 
 def parse_line(line: str) -> Request:
@@ -88,14 +100,16 @@ def _take(words: list[str], position: int, found: dict[str, object]) -> int:
         text, after = words[position + 1], position + 2
     else:
         raise PlanError(f"{word} needs a value\n\n{USAGE}")
-    found[_WITH_VALUE[word]] = _value(word, text)
+    value = _value(word, text)
+    field = _WITH_VALUE[word]
+    found[field] = (*cast("tuple[str, ...]", found.get(field, ())), *value) if word == "--with" else value
     return after
 
 
-def _value(option: str, text: str) -> object:
+def _value(option: str, text: str) -> Any:  # what the option's field holds
     if option in ("--every", "--for"):
         return parse_duration(text, option)
-    if option == "--plot":
+    if option in ("--plot", "--with"):
         return tuple(part.strip() for part in text.split(",") if part.strip())
     return text
 

@@ -1,11 +1,14 @@
 """Measurements as people describe them, and the engine that runs them."""
 
 from labnb.session._schedule import time_axis
+from labnb.session._task import Task, companion_of
 from labnb.session._views import forget_view, register_cells, register_view
+from labnb.session.describe import describe
 from labnb.session.job import Job, View
 from labnb.session.measurement import Measurement, MeasurementSession, data_root, resume
 from labnb.session.outline import Loop, Outline, Record, Section
 from labnb.session.run import Run
+from labnb.session.standing import StandingTask
 from labnb.session.steps import Steps
 
 __all__ = [
@@ -17,9 +20,13 @@ __all__ = [
     "Record",
     "Run",
     "Section",
+    "StandingTask",
     "Steps",
+    "Task",
     "View",
+    "companion_of",
     "data_root",
+    "describe",
     "forget_view",
     "register_cells",
     "register_view",

@@ -1,4 +1,4 @@
-"""Which runs are under way: nobody else may use their instruments, and those are made safe if the process ends."""
+"""What is under way: nobody else may use a run's instruments, and all are made safe if the process ends."""
 
 import asyncio
 import atexit
@@ -22,6 +22,7 @@ class _Running(Protocol):
 
 
 _runs: dict[_Running, dict[Instrument, None]] = {}
+_sharing: set[_Running] = set()  # tasks that were started by themselves: they may serve what a run measures
 _registered: list[bool] = []
 
 
@@ -29,16 +30,22 @@ def check_free(instruments: Sequence[Instrument]) -> None:
     """Raise PlanError if a run that is under way uses one of `instruments`."""
     for run, used in _runs.items():
         for instrument in instruments:
-            if instrument in used:
+            if instrument in used and run not in _sharing:
                 raise PlanError(
                     f"{instrument.name} is in use by run {run.run_id}; wait for it (await it) or stop it first, "
                     "so that two measurements do not set one instrument by turns"
                 )
 
 
-def enter(run: _Running, instruments: dict[Instrument, None]) -> None:
-    """Claim `instruments` for `run`, and what the run adds to them. Raises PlanError if another run has one."""
-    check_free(tuple(instruments))
+def enter(run: _Running, instruments: dict[Instrument, None], *, shared: bool = False) -> None:
+    """Claim `instruments` for `run`, and what the run adds to them. Raises PlanError if another run has one.
+
+    With `shared` they are only made safe with the others, and everybody may use them.
+    """
+    if shared:
+        _sharing.add(run)
+    else:
+        check_free(tuple(instruments))
     if not _registered:
         atexit.register(_make_all_safe)
         _registered.append(True)
@@ -50,6 +57,7 @@ def enter(run: _Running, instruments: dict[Instrument, None]) -> None:
 def leave(run: _Running) -> None:
     """Give the instruments of `run` free; it has made them safe itself."""
     _runs.pop(run, None)
+    _sharing.discard(run)
     if not _runs and _in_main_thread() and signal.getsignal(signal.SIGTERM) is _terminate:
         signal.signal(signal.SIGTERM, signal.SIG_DFL)
 

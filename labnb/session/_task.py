@@ -7,7 +7,7 @@ instruments, so that nothing moves any more when those have been made safe.
 
 import asyncio
 import threading
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from functools import partial
 from typing import Any, ClassVar, Literal, final
@@ -31,6 +31,12 @@ class Task(Registered):
     on_error: OnError = "stop"
 
     kind: ClassVar[str] = "task"
+
+
+def companion_of(task: Task, constants: Mapping[str, object]) -> "Companion":
+    """Return `task` as it goes beside one run: its function gets `constants` and, if it asks, `stop` by name."""
+    stop = threading.Event()
+    return Companion(task, task.bind({**constants, "stop": stop}, {}), stop)
 
 
 def task_of(function: Function, name: str | None, on_error: OnError) -> Task:

@@ -2,7 +2,6 @@
 
 import asyncio
 import os
-import threading
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from pathlib import Path
 from types import TracebackType
@@ -17,7 +16,7 @@ from labnb.session._active import make_all_safe
 from labnb.session._blocking import run_blocking
 from labnb.session._function import Registered, source_of, wants_of
 from labnb.session._schedule import time_axis
-from labnb.session._task import Companion, OnError, Task, task_of
+from labnb.session._task import OnError, Task, companion_of, task_of
 from labnb.session._walk import Functions, Grid, Hook, Series
 from labnb.session.job import Job
 from labnb.session.run import Run
@@ -376,7 +375,7 @@ class MeasurementSession:
             axes,
             tuple(instruments.values()),
             self._metadata(),
-            [self._companion(task, instruments, walk.ctx) for task in self._tasks.values()],
+            [companion_of(task, {**instruments, "ctx": walk.ctx}) for task in self._tasks.values()],
         )
         run = Run(job, data_root(self._store), _views.make_view, again=again)
         warnings.run = run
@@ -399,10 +398,6 @@ class MeasurementSession:
             function.check(known, "neither an instrument nor a parameter")
         for task in self._tasks.values():
             task.check(dict.fromkeys([*instruments, "ctx", "stop"]), "no instrument")
-
-    def _companion(self, task: Task, instruments: Mapping[str, Instrument], ctx: Mapping[str, object]) -> Companion:
-        stop = threading.Event()
-        return Companion(task, task.bind({**instruments, "ctx": ctx, "stop": stop}, {}), stop)
 
     def _metadata(self) -> dict[str, object]:
         functions: list[Registered] = [*self._acquires.values(), *self._tasks.values(), *self._hooks.values()]

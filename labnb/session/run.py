@@ -27,6 +27,7 @@ from labnb.instruments import Lane
 from labnb.live import Reading, Snapshot, Ticker
 from labnb.record import Recorder, load
 from labnb.session import _active
+from labnb.session._blocking import run_blocking
 from labnb.session._engine import Performance
 from labnb.session._gate import Order
 from labnb.session._resumed import Measured, check_same
@@ -225,6 +226,16 @@ class Run:
 
     def __await__(self) -> Generator[Any, None, "Run"]:  # the protocol of await has Any
         return self._wait().__await__()
+
+    def wait(self) -> "Run":
+        """Block until it has ended; return it, or raise as `await` does. For code that cannot await.
+
+        In a notebook the kernel's loop goes on meanwhile: figure, buttons and background tasks work.
+        """
+        loop = self._loop
+        if loop is not None and loop.is_running() and _running_loop() is not loop:
+            return asyncio.run_coroutine_threadsafe(self._wait(), loop).result()
+        return run_blocking(self._wait)
 
     async def _wait(self) -> "Run":
         if self._main is None:

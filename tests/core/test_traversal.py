@@ -1,7 +1,7 @@
 """In which order a plan is visited: every place once, whatever the order, and what the order promises."""
 
 import pytest
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from labnb.core import Axis, Plan, PlanError, dimensions, sweep
@@ -14,6 +14,7 @@ KINDS = {
 }
 
 
+@settings(deadline=None)
 @given(st.lists(st.tuples(st.integers(1, 5), st.sampled_from(sorted(KINDS))), max_size=4))
 def test_every_plan_visits_each_index_exactly_once(shape):
     axes = tuple(KINDS[kind](sweep(range(size))).named(f"a{k}") for k, (size, kind) in enumerate(shape))

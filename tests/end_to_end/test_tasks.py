@@ -1,0 +1,118 @@
+"""Background tasks, dry runs and waiting without await, in a real kernel."""
+
+import pytest
+
+SETUP = """%load_ext labnb
+import asyncio, labnb
+from labnb import connect
+from labnb.sim import find_bench
+psu = connect("keysight/EDU36311A", simulate=True, visa_library="fast@labnb")
+simulated = find_bench("fast")["psu"]
+beats = []
+"""
+TASK = """%%task ramp {options}
+await psu.channel(3).set(voltage=1.0).on()
+while True:
+    beats.append(simulated.output(3))
+    await asyncio.sleep(0.01)
+"""
+MEASURE = """%%measure iv {options}
+for k in sweep(range({points})):
+    await asyncio.sleep(0.01)
+    y: "" = len(beats)
+"""
+
+
+@pytest.fixture
+def lab(tmp_path, kernel_in):
+    kernel = kernel_in(tmp_path)
+    content, _ = kernel.run(SETUP)
+    assert content["status"] == "ok"
+    return kernel
+
+
+def ok(lab, code):
+    content, outputs = lab.run(code)
+    assert content["status"] == "ok", content
+    return outputs
+
+
+def test_a_task_goes_with_a_measurement_and_ends_with_it(lab):
+    ok(lab, TASK.format(options=""))
+    ok(lab, MEASURE.format(options="--with ramp", points=20))
+    assert lab.value("iv.state") == "<State.DONE: 'done'>"
+    assert lab.value("bool(iv.data.y[-1] > iv.data.y[0] > 0)") == "True"
+    assert lab.value("all(beats), simulated.output(3)") == "(True, False)"
+    before = lab.value("len(beats)")
+    ok(lab, "await asyncio.sleep(0.1)")
+    assert lab.value("len(beats)") == before
+    assert lab.value("labnb.load(iv.path).attrs['labnb'].count('ramp')") == "1"
+
+
+def test_a_task_runs_by_itself_until_it_is_stopped_and_its_instruments_are_safe(lab):
+    ok(lab, TASK.format(options="--start"))
+    ok(lab, "await asyncio.sleep(0.2)")
+    assert lab.value("len(beats) > 3, simulated.output(3)") == "(True, True)"
+    (printed,) = ok(lab, "%tasks")
+    assert "<task ramp: going>" in printed["text"]
+    content, _ = lab.run(TASK.format(options="--start"))
+    assert "going already" in content["evalue"]
+    ok(lab, MEASURE.format(options="", points=3))
+    assert lab.value("simulated.output(3)") == "True"  # the run leaves the task's instrument alone
+    ok(lab, "%stop ramp")
+    ok(lab, "await asyncio.sleep(0.2)")
+    assert lab.value("simulated.output(3)") == "False"
+    content, _ = lab.run("%stop ramp")
+    assert "nothing called 'ramp' is going on" in content["evalue"]
+
+
+def test_a_task_that_fails_by_itself_says_so_under_its_cell_and_is_made_safe(lab):
+    number = lab.start("%%task bad --start\nawait psu.channel(3).set(voltage=1.0).on()\nraise ValueError('broken')")
+    ok(lab, "await asyncio.sleep(0.2)")
+    assert number
+    assert lab.value("simulated.output(3)") == "False"
+
+
+def test_a_dry_run_tells_the_plan_and_moves_nothing(lab, tmp_path):
+    code = """%%measure iv --dry-run
+for t in sweep([280, 300], "K"):
+    stage: "K" = beats.append(1)
+    for v in sweep(0, 1, 5, "V"):
+        i: "A" = psu.channel(1).on()
+"""
+    (printed,) = ok(lab, code)
+    assert "iv: t 2 × v 5 = 10 points" in printed["text"]
+    assert "stage (K)" in printed["text"]
+    assert "over t, v" in printed["text"]
+    assert "instruments: keysight/EDU36311A" in printed["text"]
+    assert lab.value("beats, simulated.output(1)") == "([], False)"
+    assert not (tmp_path / "labnb-data").exists()
+
+
+def test_waiting_without_await_loses_no_cell(lab):
+    """Run All: three cells are queued; the first one blocks for its run, while the kernel's loop goes on."""
+    cells = (
+        """%%measure slow -b
+for k in sweep(range(30)):
+    await asyncio.sleep(0.01)
+    y: "" = k
+""",
+        "done = slow.wait().state.value",
+        "second = labnb.Measurement('s')\nsecond.acquire(name='y')(lambda: 2.0)\nvalue = float(second.run_sync().data.y)",
+        "third = (done, value)",
+    )
+    for cell in cells:
+        lab.start(cell)
+    assert lab.value("third, slow.points") == "(('done', 2.0), 30)"
+
+
+def test_another_thread_can_wait_for_a_run(lab):
+    ok(
+        lab,
+        """%%measure slow -b
+for k in sweep(range(30)):
+    await asyncio.sleep(0.01)
+    y: "" = k
+""",
+    )
+    assert lab.value("(await asyncio.to_thread(slow.wait)).points") == "30"
