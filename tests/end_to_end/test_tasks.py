@@ -67,9 +67,14 @@ def test_a_task_runs_by_itself_until_it_is_stopped_and_its_instruments_are_safe(
 
 
 def test_a_task_that_fails_by_itself_says_so_under_its_cell_and_is_made_safe(lab):
-    number = lab.start("%%task bad --start\nawait psu.channel(3).set(voltage=1.0).on()\nraise ValueError('broken')")
-    ok(lab, "await asyncio.sleep(0.2)")
-    assert number
+    request = lab.start("%%task bad --start\nawait psu.channel(3).set(voltage=1.0).on()\nraise ValueError('broken')")
+    updated = {}
+    while "broken" not in updated.get("data", {}).get("text/plain", ""):
+        message = lab.client.get_iopub_msg(timeout=10)
+        updated = message["content"] if message["msg_type"] == "update_display_data" else {}
+    assert message["parent_header"]["msg_id"] == request
+    assert "task 'bad' failed: ValueError: broken" in updated["data"]["text/plain"]
+    ok(lab, "await asyncio.sleep(0.1)")
     assert lab.value("simulated.output(3)") == "False"
 
 
