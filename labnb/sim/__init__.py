@@ -4,6 +4,8 @@ pyvisa.ResourceManager("demo@labnb").open_resource("TCPIP0::192.0.2.21::inst0::I
 """
 
 from labnb.sim.bench import Bench
+from labnb.sim.bench_file import bench_file, load_bench
+from labnb.sim.catalogue import instrument_keys, part_words, register_instrument, register_part
 from labnb.sim.circuit import Circuit
 from labnb.sim.clock import ClockKind
 from labnb.sim.demo import (
@@ -90,13 +92,19 @@ __all__ = [
     "Thermostat",
     "Wave",
     "WaveSource",
+    "bench_file",
     "bench_names",
     "command",
     "demo_bench",
     "diode_current",
     "dots_bench",
     "find_bench",
+    "instrument_keys",
+    "load_bench",
     "noise_sigma",
+    "part_words",
     "register",
+    "register_instrument",
+    "register_part",
     "saturation_current",
 ]
