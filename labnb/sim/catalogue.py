@@ -22,6 +22,7 @@ from labnb.sim.sources import Switch
 
 C = TypeVar("C")
 
+FEW = 10
 _lock = threading.Lock()
 _instruments: dict[str, type[Instrument]] = {
     "keysight/EDU36311A": models.PowerSupply,
@@ -104,7 +105,7 @@ def _find(known: Mapping[str, type[C]], word: str, folder: Path, base: type[C], 
         found = known.get(word)
         words = tuple(known)
     if found is None:
-        raise ValueError(f"{unknown(word, words, kind)}; yours is written my_module:MyClass")
+        raise ValueError(f"{unknown(word, words, kind)} (one of your own is written my_module:MyClass)")
     return found
 
 
@@ -145,9 +146,11 @@ def unknown(word: object, known: Sequence[object], what: str) -> str:
 
 
 def nearest(word: object, known: Sequence[object]) -> str:
-    """Return the text that suggests the nearest of `known`, and names all of them."""
+    """Return the text that suggests the nearest of `known`; without one, or if they are few, it names them all."""
     words = [str(each) for each in known]
     lower = {each.lower(): each for each in words}
     near = get_close_matches(str(word).lower(), list(lower), n=1, cutoff=0.5)
+    if near and len(words) > FEW:
+        return f"did you mean {lower[near[0]]!r}?"
     hint = f"did you mean {lower[near[0]]!r}? " if near else ""
     return f"{hint}there are {', '.join(words) if words else 'none'}"

@@ -1,8 +1,10 @@
 """Benches as YAML files: what they become, and what is said about mistakes in them."""
 
 import os
+import re
 import subprocess
 import sys
+import textwrap
 from pathlib import Path
 
 import pytest
@@ -331,6 +333,20 @@ def test_all_mistakes_are_said_at_once_in_the_order_of_their_lines(file):
     assert caught.value.lines == (2, 3, 6, 8)
 
 
+def test_what_follows_from_a_mistake_is_not_told_but_other_mistakes_are(file):
+    text = GOOD.replace("34470A", "34407A").replace("labnb/TC100", "labnb/TC10").replace("psu.1", "psu.7")
+    with pytest.raises(BenchFileError) as caught:
+        load_bench(file(text.replace("ohms: 3000", "ohms: x")))
+    assert caught.value.lines == (7, 9, 12, 15)
+
+
+def test_nothing_can_be_wired_to_an_instrument_that_is_real(file):
+    text = GOOD.replace('"USB0::1::2::3::INSTR"}', '"USB0::1::2::3::INSTR", simulate: false}')
+    with pytest.raises(BenchFileError, match=r"line 15: wiring\[1\].from: psu is real \(simulate: false\)") as caught:
+        load_bench(file(text))
+    assert caught.value.lines == (15,)
+
+
 @pytest.mark.parametrize(
     ("content", "told"),
     [
@@ -565,6 +581,30 @@ def test_registered_words_stand_for_classes(file):
         register_instrument("me/x", Resistor)
     with pytest.raises(ValueError, match="cannot be registered"):
         register_part("a:b", Wirelike)
+
+
+def test_the_documentation_of_the_sim_is_true(file, monkeypatch):
+    import labnb.sim
+
+    lamp, varistor = re.findall(r"\n((?:    class .*\n)(?:        .*\n|\n)+)", labnb.sim.__doc__)
+    imports = "from labnb.sim import Instrument, Part, Resistor, command, settings\n"
+    file(imports + textwrap.dedent(lamp) + textwrap.dedent(varistor), "documented_gear.py")
+    monkeypatch.delitem(sys.modules, "documented_gear", raising=False)
+    bench = load_bench(
+        file(
+            "clock: skip\ninstruments:\n"
+            "  lamp: {model: 'documented_gear:Lamp', address: 'GPIB0::1', options: {gain: 2}}\n"
+            "  psu: {model: keysight/EDU36311A, address: 'GPIB0::2'}\n"
+            "parts:\n  var: {part: 'documented_gear:Varistor'}\n  cell: {part: solar cell, light: lamp}\n"
+            "wiring:\n  - {from: psu.1, to: [var.1, lamp.+]}\n  - {from: var.2, to: gnd}\n  - {from: cell.+, to: psu.2}\n"
+        )
+    )
+    assert ask(bench, "lamp", "LEV 0.25;:READY?") == "1"
+    assert bench.now >= 0.2
+    ask(bench, "psu", "VOLT 3,(@1);:OUTP ON,(@1)")
+    assert float(ask(bench, "psu", "MEAS:CURR? (@1)")) == pytest.approx(1e-3 * 27 + 3 / 50, abs=1e-3)
+    bench.circuit.advance(bench.now)
+    assert (bench.parts["var"].current, bench.parts["cell"].light) == (pytest.approx(0.027), 0.5)
 
 
 # --- through PyVISA ---

@@ -91,9 +91,8 @@ class _Plan:
                 self._add_model(name, entry)
         for name, entry in schema.parts.items():
             self._add_piece(name, entry)
-        if not document.mistakes:  # else a wire would be wrong only because its end is
-            self._check_addresses()
-            self._wiring = self._wire(schema)
+        self._check_addresses()
+        self._wiring = self._wire(schema)
 
     def _check_names(self, schema: BenchSchema) -> None:
         for room, names in (("instruments", schema.instruments), ("parts", schema.parts)):
@@ -153,14 +152,23 @@ class _Plan:
 
     def _wire(self, schema: BenchSchema) -> Wiring:
         things = {name: list(names_in(tuple(m.made.terminal_names.values()))) for name, m in self.models.items()}
-        wiring = Wiring(self._document, {**things, **{n: p.made.terminal_names for n, p in self.pieces.items()}})
+        parts = {name: piece.made.terminal_names for name, piece in self.pieces.items()}
+        absent = self._absent(schema)
+        wiring = Wiring(self._document, {**things, **parts}, absent)
         for index, wire in enumerate(schema.wiring):
             wiring.join(wire, ("wiring", index))
         for name, piece in self.pieces.items():
-            self._check_piece(name, piece, wiring)
+            self._check_piece(name, piece, wiring, absent)
         return wiring
 
-    def _check_piece(self, name: str, piece: _Piece, wiring: Wiring) -> None:
+    def _absent(self, schema: BenchSchema) -> dict[str, str]:
+        """Return what cannot be wired, and why; "" for what is wrong in itself, which was told."""
+        real = {name for name, entry in schema.instruments.items() if not entry.simulated}
+        wrong = {*schema.instruments, *schema.parts} - {*self.models, *self.pieces} - real
+        told = "is real (simulate: false): nothing simulated can be wired to it"
+        return {**{name: f"{name} {told}" for name in real}, **dict.fromkeys(wrong, "")}
+
+    def _check_piece(self, name: str, piece: _Piece, wiring: Wiring, absent: Mapping[str, str]) -> None:
         loose = [
             t for t in piece.made.terminal_names if wiring.node(name, t) != GROUND and not wiring.is_wired(name, t)
         ]
@@ -169,10 +177,12 @@ class _Plan:
             self._document.mistake(("parts", name), f"{told} to wiring")
         for key, value in piece.values.items():
             if isinstance(value, Follow):
-                self._check_follow(("parts", name, key), value)
+                self._check_follow(("parts", name, key), value, absent)
 
-    def _check_follow(self, place: Place, follow: Follow) -> None:
+    def _check_follow(self, place: Place, follow: Follow, absent: Mapping[str, str]) -> None:
         name, _, what = follow.text.partition(".")
+        if absent.get(name) == "":
+            return
         model = self.models.get(name)
         givers = [each for each, known in self.models.items() if known.made.influences]
         if model is None or not model.made.influences:

@@ -24,10 +24,14 @@ class Wiring:
     """What each instrument and part can be wired with, and what is wired.
 
     A node is called as its first terminal, in the order in which the things stand in `things`, or `gnd`.
+    What is `absent` has no terminals that are known, and a reason to be told, or "" if that was told already.
     """
 
-    def __init__(self, document: Document, things: Mapping[str, Iterable[str]]) -> None:
+    def __init__(
+        self, document: Document, things: Mapping[str, Iterable[str]], absent: Mapping[str, str] | None = None
+    ) -> None:
         self._document = document
+        self._absent = absent or {}
         self._things = {name: tuple(terminals) for name, terminals in things.items()}
         every = (f"{name}.{terminal}" for name, terminals in self._things.items() for terminal in terminals)
         self._order = {terminal: index for index, terminal in enumerate((GROUND, *every))}
@@ -39,11 +43,11 @@ class Wiring:
         start = self._terminal(wire.start, (*place, "from"))
         for index, text in enumerate(wire.ends):
             end = self._terminal(text, (*place, "to", index))
+            self._wired |= {start, end}  # also if the other end is a mistake, which is told
             if start and start == end:
                 self._document.mistake(place, f"a wire from {start} to itself")
             elif start and end:
                 self._merge(start, end)
-                self._wired |= {start, end}
 
     def _merge(self, one: str, other: str) -> None:
         first, second = sorted((self._node[one], self._node[other]), key=self._order.__getitem__)
@@ -56,6 +60,10 @@ class Wiring:
         name, dot, terminal = text.partition(".")
         if text in self._order:
             return text
+        if name in self._absent:
+            if self._absent[name]:
+                self._document.mistake(place, self._absent[name])
+            return ""
         if not dot and name not in self._things:
             told = f"{unknown(text, [*self._things, GROUND], 'name')}; a wire ends at NAME.TERMINAL or {GROUND}"
         elif name not in self._things:
