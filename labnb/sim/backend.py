@@ -158,8 +158,8 @@ class LabnbVisaLibrary(highlevel.VisaLibraryBase):
         if port is None or not port.plugged:
             return 0, self.handle_return_value(session, StatusCode.error_resource_not_found)
         number = next(self._numbers)
-        self._sessions[number] = _Session(name, port)
-        port.sessions += 1
+        opened = self._sessions[number] = _Session(name, port)
+        port.sessions.add(opened)
         if access_mode & constants.AccessModes.exclusive_lock:
             try:
                 self.lock(number, constants.Lock.exclusive, open_timeout)
@@ -174,7 +174,7 @@ class LabnbVisaLibrary(highlevel.VisaLibraryBase):
             raise errors.InvalidSession
         closed = self._sessions.pop(session)
         if closed is not None:
-            closed.port.sessions -= 1
+            closed.port.sessions.discard(closed)
             if closed.port.locked_by is closed:
                 closed.port.locked_by = None
         return self.handle_return_value(None, StatusCode.success)

@@ -8,7 +8,7 @@ import sys
 import threading
 from collections.abc import Mapping, Sequence
 from difflib import get_close_matches
-from importlib import import_module
+from importlib import import_module, invalidate_caches
 from pathlib import Path
 from typing import TypeVar, cast
 
@@ -115,6 +115,7 @@ def _imported(word: str, folder: Path, base: type[C]) -> type[C]:
     if not all(part.isidentifier() for part in (*parts, name)):
         raise ValueError(f"{word!r}: expected module:Class, as in my_module:MyClass")
     module = sys.modules.get(module_name) or _module(module_name, folder)
+    _check_place(module, parts, folder)
     found = getattr(module, name, None)
     if not _is_class(found, base):
         classes = [key for key, value in vars(module).items() if _is_class(value, base) and value is not base]
@@ -123,7 +124,17 @@ def _imported(word: str, folder: Path, base: type[C]) -> type[C]:
     return cast("type[C]", found)
 
 
+def _check_place(module: object, parts: Sequence[str], folder: Path) -> None:
+    """Refuse a module from elsewhere when there is one of the same name beside the bench file."""
+    used = getattr(module, "__file__", None)
+    beside = folder.joinpath(*parts)
+    for file in (beside.with_suffix(".py"), beside / "__init__.py"):
+        if file.is_file() and (used is None or not file.samefile(used)):
+            raise ValueError(f"{file} is meant, but {used or parts[0]} has the same name and came first; rename one")
+
+
 def _module(name: str, folder: Path) -> object:
+    invalidate_caches()  # the file may have been written a moment ago
     sys.path.append(str(folder))  # last, so that nothing else is hidden by what lies beside the bench file
     try:
         return import_module(name)

@@ -551,6 +551,25 @@ def test_instruments_and_parts_of_ones_own_lie_beside_the_file(file, monkeypatch
     assert float(ask(bench, "probe", "VOLT?")) == pytest.approx(1.0, rel=1e-5)
 
 
+def test_a_module_of_the_same_name_from_elsewhere_is_not_taken_for_the_one_beside_the_file(tmp_path, monkeypatch):
+    monkeypatch.delitem(sys.modules, "twin_gear", raising=False)
+    for name in ("one", "two"):
+        (tmp_path / name).mkdir()
+        (tmp_path / name / "twin_gear.py").write_text(OWN)
+        (tmp_path / name / "bench.yaml").write_text(OWN_BENCH.format(module="twin_gear"))
+    load_bench(tmp_path / "one" / "bench.yaml")
+    with pytest.raises(BenchFileError, match=r"two/twin_gear\.py is meant, but .*one/twin_gear\.py has the same name"):
+        load_bench(tmp_path / "two" / "bench.yaml")
+
+
+def test_a_room_whose_entries_are_all_commented_out_is_empty(file):
+    bench = load_bench(
+        file("instruments:\n  psu: {model: keysight/EDU36311A, address: 'GPIB0::1'}\nparts:\n  # none\nwiring:\n")
+    )
+    assert "psu" in bench
+    assert not bench.parts
+
+
 def test_a_module_that_fails_is_said_with_its_error(file):
     file("1 / 0", "broken_gear.py")
     with pytest.raises(BenchFileError, match=r"line 5: .*'broken_gear' cannot be imported: ZeroDivisionError"):

@@ -25,6 +25,14 @@ def _listed(value: object) -> object:
     return [value] if isinstance(value, str) else value
 
 
+def _entries(value: object) -> object:
+    return {} if value is None else value
+
+
+def _items(value: object) -> object:
+    return [] if value is None else value
+
+
 class Wire(Strict):
     """`{from: psu.1, to: dut.anode}`, or to several: `to: [dut.anode, dmm.hi]`."""
 
@@ -59,15 +67,15 @@ class PartEntry(BaseModel):
 
 
 class BenchSchema(Strict):
-    """A bench file."""
+    """A bench file. Whoever opens it as a simulated bench gets it simulated, whatever its own `simulate` says."""
 
     bench_name: str = ""
     simulate: bool = True
     clock: Literal["real", "skip"] = "real"
     seed: int = 0
     instruments: dict[str, InstrumentEntry]
-    parts: dict[str, PartEntry] = Field(default_factory=dict[str, PartEntry])
-    wiring: list[Wire] = Field(default_factory=list[Wire])
+    parts: Annotated[dict[str, PartEntry], BeforeValidator(_entries)] = Field(default_factory=dict[str, PartEntry])
+    wiring: Annotated[list[Wire], BeforeValidator(_items)] = Field(default_factory=list[Wire])
     experiment: object = None
     automation: object = None
     traceability: object = None
