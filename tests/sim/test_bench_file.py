@@ -9,7 +9,7 @@ from pathlib import Path
 
 import pytest
 import pyvisa
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from labnb.core import BenchFileError, LinkError
@@ -377,6 +377,7 @@ def test_a_file_that_is_not_there_is_named(tmp_path):
         load_bench(tmp_path / "gone.yaml")
 
 
+@settings(deadline=None)
 @given(st.text(max_size=80) | st.lists(st.sampled_from(GOOD.splitlines(keepends=True)), max_size=20).map("".join))
 def test_whatever_a_file_says_the_only_error_is_that_it_is_no_bench_file(text):
     told = "any.yaml, line "
@@ -391,18 +392,21 @@ def test_whatever_a_file_says_the_only_error_is_that_it_is_no_bench_file(text):
 # --- values ---
 
 
+@settings(deadline=None)
 @given(st.decimals(-1000, 1000, places=3), st.sampled_from(["k", "M", "m", "u", "n", "p", ""]), st.sampled_from(" \t"))
 def test_a_quantity_is_its_number_times_its_prefix_to_the_last_bit(number, prefix, space):
     exponent = {"k": 3, "M": 6, "m": -3, "u": -6, "n": -9, "p": -12, "": 0}[prefix]
     assert parse_quantity(f"{number}{space}{prefix}V", "V") == float(f"{number}e{exponent}")
 
 
+@settings(deadline=None)
 @given(st.floats(allow_nan=False))
 def test_a_plain_number_is_itself(number):
     assert parse_quantity(number, "ohm") == number
     assert parse_quantity(repr(number), "ohm") == number if abs(number) < float("inf") else True
 
 
+@settings(deadline=None)
 @given(st.text())
 def test_any_other_text_is_refused(text):
     try:
@@ -451,6 +455,7 @@ def nodes_of(wires):
     return {f"{name}.{each}": wiring.node(name, each) for name, names in TERMINALS.items() for each in names}
 
 
+@settings(deadline=None)
 @given(WIRES, st.randoms())
 def test_nodes_depend_neither_on_the_order_of_wires_nor_on_their_direction(wires, random):
     turned = [wire if random.random() < 0.5 else wire[::-1] for wire in wires]
@@ -458,6 +463,7 @@ def test_nodes_depend_neither_on_the_order_of_wires_nor_on_their_direction(wires
     assert nodes_of(turned) == nodes_of(wires)
 
 
+@settings(deadline=None)
 @given(WIRES)
 def test_two_terminals_are_one_node_just_when_wires_lead_from_one_to_the_other(wires):
     reach = {end: {end} for end in ENDS}
@@ -756,6 +762,19 @@ def test_every_usual_kind_of_address_can_be_opened(file, opened, address):
     path = file(f"instruments: {{b: {{model: labnb/TC100, address: '{address}'}}}}\nclock: skip")
     resource = opened(f"{path}@labnb").open_resource(address, read_termination="\n", write_termination="\n")
     assert resource.query("*IDN?").startswith("LABNB,TC100")
+
+
+@pytest.mark.parametrize(
+    ("one", "other"),
+    [("GPIB::7", "gpib0::7::instr"), ("TCPIP::h::INSTR", "TCPIP0::H::inst0::INSTR"), ("TCPIP0::h", "TCPIP::h::inst0"),
+     ("USB::0x1::0x2::S", "USB0::0X1::0x2::s::INSTR"), ("ASRL1::INSTR", "ASRL1")],
+)  # fmt: skip
+def test_one_address_in_two_spellings_is_one_address(file, one, other):
+    text = (
+        f"instruments:\n  a: {{model: labnb/TC100, address: '{one}'}}\n  b: {{model: labnb/TC100, address: '{other}'}}"
+    )
+    with pytest.raises(BenchFileError, match=r"line 3: instruments\.b\.address: .* is where a is \(line 2\)"):
+        load_bench(file(text))
 
 
 def test_importing_the_sim_loads_neither_pydantic_nor_yaml_and_a_bench_opens_quickly():
