@@ -231,6 +231,14 @@ def test_every_instrument_can_stand_in_a_file(file, key):
     assert key.partition("/")[2].lower() in ask(load_bench(file(text)), "it", "*IDN?").replace("MODEL ", "").lower()
 
 
+def test_every_model_of_the_sim_has_a_key():
+    from labnb.sim import catalogue, models
+
+    made = {each for each in vars(models).values() if isinstance(each, type) and issubclass(each, Instrument)}
+    known = {catalogue.find_instrument(key, Path()) for key in instrument_keys()}
+    assert made <= known, "give it a key in labnb/sim/catalogue.py, and terminal_names if it can be wired"
+
+
 def test_a_session_reads_the_same_file_with_keys_of_its_own(file):
     path = file(
         "bench_name: Full\nsimulate: true\nexperiment: {title: T, operator: me}\n"
