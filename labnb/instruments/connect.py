@@ -52,8 +52,8 @@ def connect(
 ) -> Any:  # Any: its class depends on the key
     """Return the instrument at a VISA address, or of a model: `"keysight/EDU36311A"` with `address=` or `simulate=True`.
 
-    An address alone asks the instrument what it is; `driver` says it. `visa_library` is PyVISA's ("@py", "my_bench.yaml@labnb",
-    "demo@labnb"); `limits` and `leave_on` are those of `Instrument`. An instrument that is connected already is
+    An address alone asks the instrument what it is; `driver` says it. `visa_library` is PyVISA's ("@py",
+    "demo@labnb", "my_bench.yaml@labnb"); `limits` and `leave_on` are those of `Instrument`. An instrument that is connected already is
     returned as it is, so that running a cell again does no harm. No output is changed.
 
     Raises LinkError if nothing, or something else, answers there; InstrumentError for a key that does not exist.

@@ -4,12 +4,13 @@ A room above adds what it knows by subclassing: `class Entry(InstrumentEntry)`, 
 What belongs to a session (experiment, automation, traceability, a driver, limits) is let through unread.
 """
 
-from typing import Annotated, Literal, TypeVar, cast
+from typing import Annotated, TypeVar, cast
 
 from pydantic import BaseModel, BeforeValidator, ConfigDict, Field, ValidationError
 from pydantic_core import ErrorDetails
 
 from labnb.sim.catalogue import unknown
+from labnb.sim.clock import ClockKind
 from labnb.sim.yaml_bench.document import Document, Place
 
 S = TypeVar("S", bound="Strict")
@@ -71,7 +72,7 @@ class BenchSchema(Strict):
 
     bench_name: str = ""
     simulate: bool = True
-    clock: Literal["real", "skip"] = "real"
+    clock: ClockKind = "real"
     seed: int = 0
     instruments: dict[str, InstrumentEntry]
     parts: Annotated[dict[str, PartEntry], BeforeValidator(_entries)] = Field(default_factory=dict[str, PartEntry])
