@@ -2,6 +2,7 @@
 
 from labnb.core.clock import Clock, SystemClock
 from labnb.core.errors import (
+    BenchFileError,
     CellError,
     CommandError,
     InstrumentError,
@@ -41,6 +42,7 @@ from labnb.core.sink import Sink
 __all__ = [
     "ABSENT",
     "Axis",
+    "BenchFileError",
     "CellError",
     "Clock",
     "CommandError",

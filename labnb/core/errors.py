@@ -4,6 +4,7 @@
 LabnbError
 ├── PlanError         (ValueError)    the request cannot be measured; nothing has moved
 │   └── CellError     (SyntaxError)   the body of a cell breaks a rule; carries the cell's own line
+├── BenchFileError    (ValueError)    a bench file cannot be what it says; carries file and lines
 ├── SchemaError       (TypeError)     a value does not fit what its variable recorded before
 ├── RecordError       (OSError)       a point or a run could not be stored or opened
 │   └── RunLocked                     another process writes this run
@@ -28,6 +29,15 @@ class PlanError(LabnbError, ValueError):
 
 class CellError(PlanError, SyntaxError):
     """The body of a cell breaks a rule; `lineno` and `text` are the cell's own."""
+
+
+class BenchFileError(LabnbError, ValueError):
+    """A bench file cannot be what it says; `file` names it, `lines` are those of its mistakes, one each."""
+
+    def __init__(self, message: str, file: str = "", lines: tuple[int, ...] = ()) -> None:
+        super().__init__(message)
+        self.file = file
+        self.lines = lines
 
 
 class SchemaError(LabnbError, TypeError):

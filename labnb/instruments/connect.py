@@ -9,9 +9,10 @@ from typing import Any
 
 from labnb.core import InstrumentError, LinkError
 from labnb.instruments.drivers import Multimeter, PowerSupply, TemperatureController
+from labnb.instruments.finding import find_model
 from labnb.instruments.instrument import Identity, Instrument
 from labnb.instruments.limits import unknown
-from labnb.instruments.visa import VisaLink, open_visa
+from labnb.instruments.visa import VisaLink, check_library, open_visa
 
 DEMO_LIBRARY = "demo@labnb"
 
@@ -52,13 +53,13 @@ def connect(
     """Return the instrument at a VISA address, or of a model: `"keysight/EDU36311A"` with `address=` or `simulate=True`.
 
     An address alone asks the instrument what it is; `driver` says it. `visa_library` is PyVISA's ("@py",
-    "demo@labnb"); `limits` and `leave_on` are those of `Instrument`. An instrument that is connected already is
+    "demo@labnb", "my_bench.yaml@labnb"); `limits` and `leave_on` are those of `Instrument`. An instrument that is connected already is
     returned as it is, so that running a cell again does no harm. No output is changed.
 
     Raises LinkError if nothing, or something else, answers there; InstrumentError for a key that does not exist.
     """
-    place = _place(key_or_address, simulate, address, visa_library, driver)
     with _lock:
+        place = _place(key_or_address, simulate, address, visa_library, driver)
         known = _live.get(place.key)
         if known is None or known.closed:
             instrument = _open(place, name or place.name, limits, leave_on, timeout_s)
@@ -116,6 +117,11 @@ def _place(
     model = _MODELS.get(wanted)
     if model is None:
         raise InstrumentError(f"{unknown(wanted, sorted(_MODELS), 'instrument')}; or give a VISA address")
+    if simulate and library and not address:
+        known = {
+            each.address.upper(): each for (where, _), each in _live.items() if where == library and not each.closed
+        }
+        address = find_model(wanted.partition("/")[2], library, known, usual=model.demo_address)
     if simulate:
         if not (address or model.demo_address):
             simulated = ", ".join(repr(key) for key, known in _MODELS.items() if known.demo_address)
@@ -150,6 +156,7 @@ def _again(known: Instrument, place: _Place, limits: Mapping[Any, Any] | None, l
             f"{place.address} is connected as {known.name!r} ({type(known).__name__}), not as {place.driver.__name__}; "
             f"close it first: {known.name}.close()"
         )
+    check_library(place.library)  # raises if the file of a simulated bench says something else by now
     if limits:
         known.set_limits(limits)
     known.leave_on = leave_on

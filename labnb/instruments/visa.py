@@ -4,7 +4,7 @@ import contextlib
 from collections.abc import Callable
 from typing import TYPE_CHECKING, Any, TypeVar
 
-from labnb.core import LinkError, LinkTimeout
+from labnb.core import LabnbError, LinkError, LinkTimeout
 
 if TYPE_CHECKING:
     from pyvisa import ResourceManager
@@ -135,11 +135,29 @@ def _manager(library: str) -> "ResourceManager":
 
     try:
         return pyvisa.ResourceManager(library)
+    except LabnbError:  # a simulated bench's own words are better than ours
+        raise
     except (pyvisa.errors.Error, ValueError, OSError, ImportError) as error:
         raise LinkError(
             f"the VISA library {_shown_library(library)} cannot be loaded: {error}; install one (pip install "
             "'labnb[hardware]' for \"@py\"), or use simulate=True"
         ) from error
+
+
+def check_library(library: str) -> None:
+    """Raise LinkError if the VISA library `library` is not there, or is not what it was. Touches no instrument."""
+    _manager(library)
+
+
+def seen_addresses(library: str) -> tuple[str, ...]:
+    """Return the addresses of what the VISA library `library` sees. Raises LinkError if it cannot be asked."""
+    from pyvisa.errors import Error
+
+    manager = _manager(library)
+    try:
+        return tuple(manager.list_resources("?*"))
+    except (Error, ValueError) as error:
+        raise LinkError(f"{_shown_library(library)} cannot say which instruments it sees: {error}") from error
 
 
 def _shown_library(library: str) -> str:

@@ -14,7 +14,7 @@ from pyvisa.util import LibraryPath
 
 from labnb.sim.bench import Bench
 from labnb.sim.port import Port, Reason
-from labnb.sim.registry import DEFAULT, bench_names, find_bench
+from labnb.sim.registry import DEFAULT, bench_names, find_bench, full_name
 
 _STATUS: dict[Reason, StatusCode] = {
     "end": StatusCode.success,
@@ -87,6 +87,14 @@ def _board(name: rname.ResourceName) -> int:
 class LabnbVisaLibrary(highlevel.VisaLibraryBase):
     """PyVISA's view of one bench."""
 
+    def __new__(cls, library_path: str | LibraryPath = "") -> highlevel.VisaLibraryBase:
+        """Return the library of a bench, one for each file however its path is written; take a changed file anew."""
+        if library_path == "":
+            return super().__new__(cls, library_path)
+        name = full_name(str(library_path))
+        find_bench(name)
+        return super().__new__(cls, LibraryPath(name, "user specified"))
+
     @staticmethod
     def get_library_paths() -> tuple[LibraryPath, ...]:
         """Return the bench that `@labnb` alone opens."""
@@ -150,12 +158,13 @@ class LabnbVisaLibrary(highlevel.VisaLibraryBase):
         if port is None or not port.plugged:
             return 0, self.handle_return_value(session, StatusCode.error_resource_not_found)
         number = next(self._numbers)
-        self._sessions[number] = _Session(name, port)
+        opened = self._sessions[number] = _Session(name, port)
+        port.sessions.add(opened)
         if access_mode & constants.AccessModes.exclusive_lock:
             try:
                 self.lock(number, constants.Lock.exclusive, open_timeout)
             except errors.VisaIOError:
-                del self._sessions[number]
+                self.close(number)
                 raise
         return number, self._ok(number)
 
@@ -164,8 +173,10 @@ class LabnbVisaLibrary(highlevel.VisaLibraryBase):
         if session not in self._sessions:
             raise errors.InvalidSession
         closed = self._sessions.pop(session)
-        if closed is not None and closed.port.locked_by is closed:
-            closed.port.locked_by = None
+        if closed is not None:
+            closed.port.sessions.discard(closed)
+            if closed.port.locked_by is closed:
+                closed.port.locked_by = None
         return self.handle_return_value(None, StatusCode.success)
 
     # --- messages ---

@@ -8,6 +8,7 @@ from labnb.sim.circuit import Circuit
 from labnb.sim.clock import ClockKind, Timeline
 from labnb.sim.faults import Fault, FaultKind
 from labnb.sim.instrument import Instrument
+from labnb.sim.parts import Part
 from labnb.sim.port import Port
 
 
@@ -24,6 +25,8 @@ class Bench:
         self.seed = seed
         self.timeline = Timeline(clock)
         self.circuit = Circuit()
+        self.parts: dict[str, Part] = {}
+        """The parts that have a name, as those of a bench file have."""
         self._ports: dict[str, Port] = {}
 
     def connect(self, instrument: Instrument) -> None:

@@ -11,7 +11,7 @@ or None to wait for an event: a message waits until the pending operation (`INIT
 import math
 import random
 from collections import deque
-from collections.abc import Callable, Generator, Iterable
+from collections.abc import Callable, Generator, Iterable, Mapping
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, ClassVar, TypeVar
 
@@ -26,6 +26,8 @@ if TYPE_CHECKING:
 
 Answer = str | bytes | None
 Operation = Generator[float | None, None, Answer]
+Terminals = str | tuple["Terminals", ...]
+"""Names of terminals, nested as the nodes that a constructor takes."""
 _Handler = Callable[[Any, Call], Answer | Operation]  # Any: each command takes its own class of instrument
 _C = TypeVar("_C", bound=_Handler)
 
@@ -56,6 +58,13 @@ class Instrument:
 
     identity: ClassVar[str] = "LABNB,GENERIC,SIM0001,1.0"
     channels: ClassVar[int] = 0
+    terminal_names: ClassVar[Mapping[str, Terminals]] = {}
+    """What a bench file can wire: for each keyword of the constructor that takes nodes, what its terminals are called.
+
+    A return, whose name is `lo` or ends in `-`, is at ground unless it is wired.
+    """
+    influences: ClassVar[tuple[str, ...]] = ()
+    """Which of its methods, functions of bench time, a part in a bench file may follow (a stage's temperature)."""
     setting_time_s: ClassVar[float] = 0.3e-3
     query_time_s: ClassVar[float] = 0.5e-3
     _grammar: ClassVar[Grammar[tuple[_Handler, str]]]

@@ -8,7 +8,7 @@ Voltages are in V, currents in A and flow through the part from its first node t
 import math
 from collections.abc import Callable
 from dataclasses import dataclass
-from typing import final
+from typing import ClassVar, final
 
 BOLTZMANN_V_PER_K = 8.617333262e-5
 """k/q, CODATA 2018."""
@@ -22,6 +22,9 @@ Column = list[float]
 
 class Part:
     """What the solver asks of a part. A subclass adds its law in `stamp` and its state in `commit`."""
+
+    terminal_names: ClassVar[tuple[str, ...]] = ("1", "2")
+    """What a bench file calls its nodes, in the order of the constructor."""
 
     nonlinear = False
     """Its stamp depends on the guess, so the solver iterates."""
@@ -162,6 +165,7 @@ class Diode(Part):
     `temperature` is in K: a number, or a function of bench time for a diode that something heats.
     """
 
+    terminal_names = ("anode", "cathode")
     nonlinear = True
 
     def __init__(

@@ -22,6 +22,8 @@ class Port:
         self.plugged = True
         self.locked_by: object | None = None
         """The session that has locked the instrument, if one has."""
+        self.sessions: set[object] = set()
+        """The sessions that have the instrument open."""
         self._timeline = timeline
         self._faults = FaultPlan(rng)
         instrument.spoil = self._faults.spoil

@@ -101,7 +101,6 @@ class Drift:
         return self._scale * math.fsum(math.sin(rate * now + phase) for rate, phase in self._tones)
 
 
-@final
 class Transfer(Part):
     """A box with an amplifier in it: the voltage of its output is a law of its inputs' voltages (to ground) and time.
 
@@ -137,3 +136,77 @@ class Transfer(Part):
         """Take over the solution."""
         self.voltage = self.across(solution)
         self.current = 0.02 * (self.voltage - self._volts)
+
+
+@final
+class QuantumDot(Transfer):
+    """A dot with an amplifier behind it: `out` is `volts_per_amp` times the current that gate and bias let through.
+
+    The dot sees `bias_divider` of the voltage at its bias terminal. Parts that name the same `drift` share one slow
+    charge noise, of `drift_v` (standard deviation, at the gate); `seed` repeats it.
+    """
+
+    terminal_names = ("out", "gate", "bias")
+
+    def __init__(
+        self,
+        out: str,
+        gate: str,
+        bias: str,
+        *,
+        volts_per_amp: float = 1e9,
+        bias_divider: float = 1e-3,
+        charging_mev: float = 2.0,
+        gate_period_v: float = 0.04,
+        thermal_mev: float = 0.02,
+        tunnel_rate_hz: float = 2e9,
+        drift_v: float = 0.0,
+        drift: str = "charge",
+        seed: int = 0,
+    ) -> None:
+        dot = Dot(charging_mev, gate_period_v, thermal_mev, tunnel_rate_hz)
+        noise = Drift(f"{seed}/{drift}", drift_v)
+
+        def current(inputs: Sequence[float], now: float) -> float:
+            gate_v, bias_v = inputs
+            return volts_per_amp * dot.current(gate_v + noise.at(now), bias_v * bias_divider)
+
+        super().__init__(out, (gate, bias), current)
+
+
+@final
+class ChargeSensor(Transfer):
+    """A sensor beside a double dot: `out` falls by `step_v` for each electron that comes to dot 1 or 2.
+
+    It also sees `slope` of the gates' voltages by itself. `drift_v`, `drift` and `seed` as for `QuantumDot`.
+    """
+
+    terminal_names = ("out", "gate1", "gate2")
+
+    def __init__(
+        self,
+        out: str,
+        gate1: str,
+        gate2: str,
+        *,
+        step_v: tuple[float, float] = (0.02, 0.015),
+        slope: float = 0.1,
+        charging_mev: tuple[float, float] = (2.0, 2.2),
+        mutual_mev: float = 0.5,
+        gate_period_v: tuple[float, float] = (0.04, 0.042),
+        cross_talk: float = 0.15,
+        thermal_mev: float = 0.05,
+        drift_v: float = 0.0,
+        drift: str = "charge",
+        seed: int = 0,
+    ) -> None:
+        pair = DoubleDot(charging_mev, mutual_mev, gate_period_v, cross_talk, thermal_mev)
+        noise = Drift(f"{seed}/{drift}", drift_v)
+
+        def charge(inputs: Sequence[float], now: float) -> float:
+            first_v, second_v = inputs
+            shift = noise.at(now)
+            first, second = pair.electrons((first_v + shift, second_v))
+            return 1.0 + slope * (first_v + second_v + shift) - step_v[0] * first - step_v[1] * second
+
+        super().__init__(out, (gate1, gate2), charge)

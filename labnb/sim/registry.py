@@ -1,10 +1,20 @@
-"""Which benches can be opened by name, as in `pyvisa.ResourceManager("demo@labnb")`."""
+"""Which benches can be opened by name, as in `pyvisa.ResourceManager("demo@labnb")`, or by the path of their file.
 
+A file is one bench, however its path is written, as long as it says the same: saving it unchanged changes nothing.
+When it says something else, or a class that it names has been made anew (a notebook's cell has run again), the next
+opening reads it anew; but as long as an instrument of the bench before is open, that is refused, because half of a
+program would go on with the old bench and half with the new.
+"""
+
+import os
 import threading
 from collections.abc import Callable
+from pathlib import Path
 
 from labnb.core import LinkError
 from labnb.sim.bench import Bench
+from labnb.sim.bench_file import OpenFile
+from labnb.sim.catalogue import nearest
 from labnb.sim.demo import demo_bench
 from labnb.sim.dots import dots_bench
 
@@ -16,6 +26,7 @@ _benches: dict[str, Bench | Callable[[], Bench]] = {
     "dots": dots_bench,
     "fast": lambda: demo_bench(clock="skip"),
 }
+_files: dict[str, OpenFile] = {}
 
 
 def register(name: str, bench: Bench | Callable[[], Bench]) -> None:
@@ -29,18 +40,50 @@ def register(name: str, bench: Bench | Callable[[], Bench]) -> None:
         _benches[name] = bench
 
 
-def find_bench(name: str) -> Bench:
-    """Return the bench that is registered as `name`, the same one each time. Raises LinkError."""
+def find_bench(name: str | os.PathLike[str]) -> Bench:
+    """Return the bench that is registered as `name`, or whose YAML file has this path; the same one each time.
+
+    Raises LinkError for a name that there is not, and for a file that has changed while its instruments are open;
+    BenchFileError for what is wrong in a file.
+    """
     with _lock:
-        bench = _benches.get(name)
+        key = full_name(os.fspath(name))
+        bench = _benches.get(key)
         if bench is None:
-            raise LinkError(
-                f"no simulated bench is called {name!r}; there are {', '.join(sorted(_benches))}; "
-                "make yours known with labnb.sim.register(name, bench)"
-            )
+            return _of_file(key)
         if not isinstance(bench, Bench):
-            bench = _benches[name] = bench()
+            bench = _benches[key] = bench()
         return bench
+
+
+def full_name(name: str) -> str:
+    """Return `name` if a bench is registered as such, and the full path if it is one of a file. Raises LinkError."""
+    with _lock:
+        if name in _benches:
+            return name
+        if _is_path(name):
+            return str(Path(name).expanduser().resolve())
+        raise LinkError(
+            f"no simulated bench is called {name!r}; {nearest(name, sorted(_benches))}; open a file by its path (my_bench.yaml), or make "
+            "your bench known with labnb.sim.register(name, bench)"
+        )
+
+
+def _is_path(name: str) -> bool:
+    return Path(name).suffix.lower() in (".yaml", ".yml") or "/" in name or os.sep in name
+
+
+def _of_file(path: str) -> Bench:
+    known = _files.get(path)
+    if known is not None and known.is_current():
+        return known.bench
+    if known is not None and known.in_use():
+        raise LinkError(
+            f"{path}, or a class that it names, has changed, while instruments of the bench before are open: "
+            f"{', '.join(known.in_use())}; close them (or the resource manager), then open it again"
+        )
+    opened = _files[path] = OpenFile.read(Path(path))
+    return opened.bench
 
 
 def bench_names() -> tuple[str, ...]:

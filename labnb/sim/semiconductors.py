@@ -44,6 +44,7 @@ class SolarCell(Part):
     so `current` (into it) is negative in the sun. It has no series or shunt resistance: add resistors.
     """
 
+    terminal_names = ("+", "-")
     nonlinear = True
 
     def __init__(
@@ -105,6 +106,8 @@ class _ThreeTerminal(Part):
 @final
 class BipolarTransistor(_ThreeTerminal):
     """An npn transistor, or with `polarity=-1` a pnp one. `current` is the collector's, `base_current` the base's."""
+
+    terminal_names = ("collector", "base", "emitter")
 
     def __init__(
         self,
@@ -172,6 +175,8 @@ class Mosfet(_ThreeTerminal):
 
     i = k (vgs - Vt)^2 / 2 (1 + lambda vds) in saturation. Drain and source change roles when vds is negative.
     """
+
+    terminal_names = ("drain", "gate", "source")
 
     def __init__(
         self,

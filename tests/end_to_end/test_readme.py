@@ -35,6 +35,15 @@ def test_the_instrument_of_ones_own_is_a_class_that_works(tmp_path):
     run(python_block("class Thermostat") + "\nassert Thermostat.setpoint.unit == 'K'", tmp_path)
 
 
+def test_the_bench_of_ones_own_is_measured(tmp_path):
+    (bench,) = [text for kind, text in BLOCKS if kind == "yaml"]
+    (tmp_path / "my_bench.yaml").write_text(bench)
+    printed = run(python_block("my_bench.yaml"), tmp_path)
+    assert "('TCPIP0::192.0.2.4::INSTR', 'GPIB0::22::INSTR')" in printed
+    volts = float(re.search(r"glows at ([\d.]+) V", printed)[1])
+    assert 1.6 < volts < 1.8
+
+
 def test_the_cells_run_in_a_kernel(tmp_path, kernel_in):
     kernel = kernel_in(tmp_path)
     content, _ = kernel.run(python_block("bench = demo_bench()"))

@@ -1,6 +1,6 @@
 """What a quiet multichannel voltage source does, as it drives the gates of a quantum device."""
 
-from typing import TYPE_CHECKING, final
+from typing import TYPE_CHECKING, ClassVar, final
 
 from labnb.sim.instrument import Instrument, command
 from labnb.sim.parts import Source
@@ -22,6 +22,7 @@ class GateSource(Instrument):
 
     identity = "LABNB,VS4,SIM0011,1.0"
     channels = 4
+    terminal_names: ClassVar = {"outputs": ("1", "2", "3", "4")}
 
     voltage = Number("[SOURce#:]VOLTage[:LEVel]", unit="V", keys=_FOUR, default=0.0, low=-10.0, high=10.0)
     slew = Number("[SOURce#:]VOLTage:SLEW", keys=_FOUR, default=1000.0, low=1e-3, high=1000.0)

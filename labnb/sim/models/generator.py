@@ -2,7 +2,7 @@
 
 import math
 import struct
-from typing import TYPE_CHECKING, final
+from typing import TYPE_CHECKING, ClassVar, final
 
 from labnb.sim.instrument import command
 from labnb.sim.models.generator_settings import DBM, GeneratorSettings
@@ -29,6 +29,7 @@ class Generator(GeneratorSettings):
     """
 
     identity = "Keysight Technologies,EDU33212A,CN61310123,K-01.00.05-01.00-01.00-02.00-01.00"
+    terminal_names: ClassVar = {"outputs": (("1", "1-"), ("2", "2-"))}
 
     def __init__(self, bench: "Bench", name: str, address: str, *, outputs: tuple[tuple[str, str], ...]) -> None:
         """Connect each output to two nodes of the bench's circuit."""

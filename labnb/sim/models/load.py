@@ -2,7 +2,7 @@
 
 import math
 from collections.abc import Callable
-from typing import TYPE_CHECKING, cast, final
+from typing import TYPE_CHECKING, ClassVar, cast, final
 
 from labnb.sim.instrument import Instrument, Operation, command
 from labnb.sim.parts import Part
@@ -31,6 +31,7 @@ class ElectronicLoad(Instrument):
     """
 
     identity = "Keysight Technologies,EL33133A,MY61001234,1.2.6-1.0.4-1.02"
+    terminal_names: ClassVar = {"terminals": ("+", "-")}
 
     function = Choice(
         "[SOURce:]FUNCtion", "[SOURce:]MODE", default="CURR", choices=("CURRent", "VOLTage", "POWer", "RESistance")

@@ -34,6 +34,7 @@ class Multimeter(MeterSettings):
     """
 
     identity = "Keysight Technologies,34470A,MY57701234,A.03.01-03.15-03.01-00.52-03-02"
+    terminal_names: ClassVar = {"voltage_input": ("hi", "lo"), "current_input": ("i", "i-")}
 
     noise: ClassVar[float] = 1.0
     """How many times `noise_sigma` its readings scatter."""

@@ -2,7 +2,7 @@
 
 import json
 from collections.abc import Generator
-from typing import TYPE_CHECKING, final
+from typing import TYPE_CHECKING, ClassVar, final
 
 from labnb.sim.circuit import Tap
 from labnb.sim.instrument import Operation, command
@@ -33,6 +33,7 @@ class Oscilloscope(ScopeSettings):
     """
 
     identity = "KEYSIGHT TECHNOLOGIES,DSOX1204G,CN61200123,02.12.2021071625"
+    terminal_names: ClassVar = {"inputs": (("1", "1-"), ("2", "2-"), ("3", "3-"), ("4", "4-"))}
 
     def __init__(self, bench: "Bench", name: str, address: str, *, inputs: tuple[tuple[str, str], ...]) -> None:
         """Connect each input to two nodes of the bench's circuit."""

@@ -2,7 +2,7 @@
 
 import math
 from collections.abc import Sequence
-from typing import TYPE_CHECKING, NamedTuple, final
+from typing import TYPE_CHECKING, ClassVar, NamedTuple, final
 
 from labnb.sim.instrument import Instrument, Operation, command
 from labnb.sim.parts import Source
@@ -63,6 +63,7 @@ class PowerSupply(Instrument):
 
     identity = "Keysight Technologies,EDU36311A,CN6123,1.0.4-1.0.0-1.02"
     channels = 3
+    terminal_names: ClassVar = {"outputs": (("1", "1-"), ("2", "2-"), ("3", "3-"))}
 
     voltage = _EDU36311A.voltage()
     current = _EDU36311A.current()

@@ -2,7 +2,7 @@
 
 import math
 import statistics
-from typing import TYPE_CHECKING, final
+from typing import TYPE_CHECKING, ClassVar, final
 
 from labnb.sim.instrument import Operation, command
 from labnb.sim.models.source_meter_settings import SourceMeterSettings
@@ -33,6 +33,7 @@ class SourceMeter(SourceMeterSettings):
     """
 
     identity = "KEITHLEY INSTRUMENTS INC.,MODEL 2400,1234567,C30   Mar 17 2006 09:29:29/A02  /K/J"
+    terminal_names: ClassVar = {"terminals": ("hi", "lo")}
 
     def __init__(self, bench: "Bench", name: str, address: str, *, terminals: tuple[str, str]) -> None:
         super().__init__(bench, name, address)

@@ -32,6 +32,7 @@ class Thermostat(Instrument):
     """
 
     identity = "LABNB,TC100,SIM0003,1.0"
+    influences = ("temperature",)
 
     setpoint = Number("SETP", unit="K", default=AMBIENT_K, low=77.0, high=400.0)
     output = Switch("OUTPut[:STATe]", default=False)
