@@ -12,11 +12,12 @@ if TYPE_CHECKING:
     from labnb.instruments import Instrument, Parameter, connect
     from labnb.instruments import demo as demo_bench
     from labnb.record import load
-    from labnb.session import Measurement, resume
+    from labnb.session import Bench, Measurement, resume
 
 __version__ = "0.1.0"
 
 _PLACES = {
+    "Bench": ("labnb.session", "Bench"),
     "Instrument": ("labnb.instruments", "Instrument"),
     "Measurement": ("labnb.session", "Measurement"),
     "Parameter": ("labnb.instruments", "Parameter"),
@@ -27,7 +28,7 @@ _PLACES = {
     "sweep": ("labnb.core", "sweep"),
 }
 
-__all__ = ["Instrument", "Measurement", "Parameter", "connect", "demo_bench", "load", "resume", "sweep"]
+__all__ = ["Bench", "Instrument", "Measurement", "Parameter", "connect", "demo_bench", "load", "resume", "sweep"]
 
 
 def __getattr__(name: str) -> object:

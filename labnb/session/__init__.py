@@ -3,6 +3,7 @@
 from labnb.session._schedule import time_axis
 from labnb.session._task import Task, companion_of
 from labnb.session._views import forget_view, register_cells, register_view
+from labnb.session.bench import Bench
 from labnb.session.describe import describe
 from labnb.session.job import Job, View
 from labnb.session.measurement import Measurement, MeasurementSession, data_root, resume
@@ -12,6 +13,7 @@ from labnb.session.standing import StandingTask
 from labnb.session.steps import Steps
 
 __all__ = [
+    "Bench",
     "Job",
     "Loop",
     "Measurement",

@@ -18,6 +18,7 @@ from labnb.session._function import Registered, source_of, wants_of
 from labnb.session._schedule import time_axis
 from labnb.session._task import OnError, Task, companion_of, task_of
 from labnb.session._walk import Functions, Grid, Hook, Series
+from labnb.session.bench import Bench
 from labnb.session.job import Job
 from labnb.session.run import Run
 
@@ -48,8 +49,14 @@ class MeasurementSession:
     """
 
     def __init__(
-        self, name: str | None = None, description: str = "", *, store: str | os.PathLike[str] | None = None
+        self,
+        name: str | None = None,
+        description: str = "",
+        *,
+        bench: Bench | None = None,
+        store: str | os.PathLike[str] | None = None,
     ) -> None:
+        """`bench`: its instruments are there by their names. `store`: where runs are kept, see `data_root`."""
         self.name = check_name(name if name is not None else "measurement", "measurement")
         self.description = description
         self._store = store
@@ -60,7 +67,10 @@ class MeasurementSession:
         self._until: Registered | None = None
         self._repeats: Axis | None = None
         self._blocking = False
+        self._bench = bench
         self._instruments: dict[str, tuple[object, Instrument]] = {}
+        for alias, instrument in bench.instruments.items() if bench is not None else ():
+            self._instruments[alias] = (id(instrument), instrument)
         self._owned: list[Instrument] = []
         self._runs: list[Run] = []
 
@@ -401,7 +411,9 @@ class MeasurementSession:
 
     def _metadata(self) -> dict[str, object]:
         functions: list[Registered] = [*self._acquires.values(), *self._tasks.values(), *self._hooks.values()]
-        return {"description": self.description, "source": {f.name: source_of(f.function) for f in functions}}
+        described: dict[str, object] = {} if self._bench is None else {"bench": self._bench.describe()}
+        sources = {function.name: source_of(function.function) for function in functions}
+        return {"description": self.description, "source": sources, **described}
 
 
 def resume(run: "Run | str | os.PathLike[str]", session: MeasurementSession | None = None) -> Any:  # an awaitable Run
