@@ -27,6 +27,7 @@ class Setting:
     names: tuple[str | None, ...]
     fixed: Mapping[int, str] = field(default_factory=dict[int, str])
     channel: tuple[int, ...] | None = None
+    switch: bool = False
 
     def __init__(
         self,
@@ -34,11 +35,18 @@ class Setting:
         *names: str | None,
         fixed: Mapping[int, str] | None = None,
         channel: tuple[int, ...] | None = None,
+        switch: bool = False,
     ) -> None:
+        """Say which quantity each argument sets (None: no one's), and for which channels; `switch`: on or off."""
         object.__setattr__(self, "header", header)
         object.__setattr__(self, "names", names)
         object.__setattr__(self, "fixed", dict(fixed or {}))
         object.__setattr__(self, "channel", channel)
+        object.__setattr__(self, "switch", switch)
+
+    def concerns(self, name: str) -> bool:
+        """Return whether it sets a quantity of that name."""
+        return any(known is not None and _meant(known, None, (name,)) for known in self.names)
 
     @classmethod
     def of(cls, template: str, name: str) -> "Setting | None":

@@ -17,9 +17,11 @@ from labnb.instruments.message import Unit, number_of, units_of
 from labnb.instruments.parameter import Getter, Parameter, Setter
 from labnb.instruments.quantity import Quantity
 from labnb.instruments.ramp import Interlock, Pace
-from labnb.instruments.validators import Validator
+from labnb.instruments.validators import Bool, Validator
 
 T = TypeVar("T")
+
+_SWITCH = Bool()
 
 
 class Holding:
@@ -228,6 +230,16 @@ class Holding:
                 stacklevel=3,
             )
 
+    def interlock(self, name: str, allows: Callable[[Any], object], otherwise: str) -> None:
+        """Refuse to set the quantity `name` unless `allows(value)`; `otherwise` says what to do: "close the lid".
+
+        Raises LimitError if the instrument has no such quantity.
+        """
+        known = [*self.parameters, *(text for setting in self.settings for text in setting.names if text)]
+        if name not in known and not any(setting.concerns(name) for setting in self.settings):
+            raise LimitError(f"{self.name}: {unknown(name, known, 'quantity to lock')}")
+        self.interlocks.setdefault(name, []).append(Interlock(allows, otherwise))
+
     def permit(self, name: str, number: float, what: str) -> None:
         """Raise LimitError unless the safety limit and the interlocks of the quantity `name` allow `number` now."""
         if (bounds := self.safety.get(name)) is not None:
@@ -268,20 +280,20 @@ class Holding:
         for setting in self._settings():
             if setting.matches(unit):
                 for name, text in setting.values(unit, selected, limited):
-                    self._judge_value(unit, name, text, limited)
+                    if isinstance(limited[name], Pace):
+                        raise self._refusal(
+                            unit.text, f"{name} moves in steps; use {self.name}.{name}.set(...)", {name: None}
+                        )
+                    self._judge_value(unit, setting, name, text)
 
-    def _judge_value(self, unit: Unit, name: str, text: str, limited: Mapping[str, object]) -> None:
-        what = f"{self.name} {name}"
-        if isinstance(limited[name], Pace):
-            raise self._refusal(unit.text, f"{name} moves in steps; use {self.name}.{name}.set(...)", {name: None})
+    def _judge_value(self, unit: Unit, setting: Setting, name: str, text: str) -> None:
         try:
-            value = self._meant(name, text)
+            value = _SWITCH.read(text) if setting.switch else self._meant(name, text)
         except ValueError as error:
             raise self._refusal(unit.text, f"{text!r} sets {name}, and {error}", {name: None}) from None
         try:
-            if name in self.parameters and isinstance(value, bool) and not value:
-                return  # switching off is never forbidden
-            self.permit(name, cast(float, value), what)
+            if not (setting.switch and not value):  # switching off is never forbidden
+                self.permit(name, cast(float, value), f"{self.name} {name}")
         except LimitError as error:
             raise LimitError(f"{error} (in {unit.text!r})") from error
 

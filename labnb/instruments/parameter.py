@@ -125,7 +125,7 @@ class Parameter(Generic[T]):
     @property
     def help(self) -> str:
         """What `help(oven.setpoint)` shows."""
-        unit = f" in {self.unit}" if self.unit else ""
+        unit = f", in {self.unit}" if self.unit else ""
         lines = [self.__doc__ or self.name, "", f"Takes {self.vals.expected}{unit}." if self.setter else "Read only."]
         lines += [f"Set by {self.setter!r}."] if isinstance(self.setter, str) else []
         lines += [f"Asked by {self.getter!r}."] if isinstance(self.getter, str) else []
@@ -209,7 +209,7 @@ class Switch(Parameter[bool]):
         *fixed, _ = units[0].arguments
         names = (*(None for _ in fixed), self.name)
         header = ":".join(units[0].headers[0])
-        return Setting(header, *names, fixed=dict(enumerate(fixed)), channel=units[0].channels)
+        return Setting(header, *names, fixed=dict(enumerate(fixed)), channel=units[0].channels, switch=True)
 
 
 def _places(template: str) -> int:

@@ -12,7 +12,7 @@ from labnb.instruments.arrays import Arrays
 from labnb.instruments.lane import Lane
 from labnb.instruments.limits import Bounds, Limit, to_bounds
 from labnb.instruments.message import number_of
-from labnb.instruments.ramp import Interlock, Pace
+from labnb.instruments.ramp import Pace
 from labnb.instruments.touch import touch
 from labnb.instruments.validators import Ints, Numbers
 
@@ -124,7 +124,7 @@ class Quantity(Generic[T]):
 
         It is asked when the value is given and again just before it is sent, in whatever thread that is.
         """
-        self._instrument.interlocks.setdefault(self.name, []).append(Interlock(allows, otherwise))
+        self._instrument.interlock(self.name, allows, otherwise)
         return self
 
     @property
@@ -200,22 +200,26 @@ class Quantity(Generic[T]):
         present = cast(float, self.read_now() if self.cached is None else self.cached)
         if not math.isfinite(present):
             raise LinkError(f"{self._instrument.where}: {self} reads {present}: where it would move from is unknown")
-        step = self.pace.next(present, target)
-        self._check_resolution(present, step)
+        step = self._step(present, target)
         self._ready_at = now + self.pace.pause_s(step - present)
         self._set(cast(T, step))
         return None if step == target else max(self._ready_at - time.monotonic(), 0.0)
 
-    def _check_resolution(self, present: float, step: float) -> None:
-        most = self.pace.max_step
+    def _step(self, present: float, target: float) -> float:
+        """Return where the next step goes, so that with the digits that are sent it is not too large either."""
+        step, most = self.pace.next(present, target), self.pace.max_step
         if most is None or callable(self._declared.setter):
-            return
-        moved = abs(self._sent(cast(T, step)) - self._sent(cast(T, present)))
-        if moved > most * (1 + 1e-9) + 1e-12 * abs(step):
-            raise LimitError(
-                f"{self}: {self._declared.setter!r} writes so few digits that a step of {most:g} becomes one of "
-                f"{moved:g} {self.unit}; let it write more, or allow larger steps; nothing more was sent"
-            )
+            return step
+        has = self._sent(cast(T, present))
+        while (excess := abs(self._sent(cast(T, step)) - has) - most) > 1e-9 * most:
+            shorter = step - math.copysign(excess, target - present)
+            if abs(target - shorter) >= abs(target - present) or shorter == step:
+                raise LimitError(
+                    f"{self}: {self._declared.setter!r} writes too few digits for steps of {most:g} {self.unit}; "
+                    "let it write more, or allow larger steps; it stays where it is"
+                )
+            step = shorter
+        return step
 
     def _permit(self, value: T) -> None:
         bounds = self.bounds

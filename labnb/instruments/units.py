@@ -31,7 +31,7 @@ def in_unit(value: object, unit: str, what: str) -> object:
     if magnitude is not None:
         return _of_pint(value, magnitude, unit, what)
     own = _unit_of(value)
-    return value if own is None else _converted(value, own, unit, what, value)
+    return value if own is None else _converted(_bare(value, what), own, unit, what, value)
 
 
 def shifted(number: Any, given: str, wanted: str) -> Any:  # Any: a number, or an array of any library
@@ -54,6 +54,16 @@ def _exponent(given: str, wanted: str) -> int | None:
                 if given == other + base:
                     return shift - exponent
     return None
+
+
+def _bare(value: object, what: str) -> object:
+    """Return the number or the array that carries a unit."""
+    if getattr(value, "shape", ()):
+        return value
+    try:
+        return float(cast(float, value))
+    except (TypeError, ValueError):
+        raise LimitError(f"{what} must be a number, got {value!r} ({type(value).__name__}); nothing was sent") from None
 
 
 def _spelled(unit: str) -> str:

@@ -36,6 +36,7 @@ class PowerSupply(Instrument):
         Setting("VOLTage", "channel {} voltage"),
         Setting("CURRent", "channel {} current"),
         Setting("APPLy", "channel {} voltage", "channel {} current"),
+        Setting("OUTPut", "channel {} output", switch=True),
     )
 
     def channel(self, number: int) -> "Channel":
@@ -92,6 +93,7 @@ class Channel:
 
     def on(self) -> "ChannelStep":
         """Switch the output on. If it has limits, what is set in the supply is checked against them before."""
+        self._supply.unlocked(self._name("output"), True, f"{self._supply.name} {self._name('output')}")
         return self._step(self._switch_on)
 
     def off(self) -> "ChannelStep":
