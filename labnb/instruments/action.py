@@ -15,7 +15,7 @@ import contextlib
 import time
 import warnings
 from abc import ABC, abstractmethod
-from collections.abc import Callable, Generator
+from collections.abc import Callable, Generator, Iterator
 from functools import partial
 from typing import TYPE_CHECKING, Any, Generic, TypeVar, cast
 
@@ -78,6 +78,20 @@ class Deferred(Action[T_co]):
     def __eq__(self, other: object) -> bool:
         return bool(self.result() == other)
 
+    if not TYPE_CHECKING:
+
+        def __getitem__(self, place: object) -> object:
+            return self.result()[place]
+
+        def __contains__(self, item: object) -> bool:
+            return item in self.result()
+
+        def __len__(self) -> int:
+            return len(self.result())
+
+        def __iter__(self) -> Iterator[object]:
+            return iter(self.result())
+
     __hash__ = object.__hash__
 
 
@@ -91,7 +105,7 @@ def _forwarded(name: str) -> Callable[..., object]:
 
 for _name in ("float", "int", "neg", "abs", "add", "radd", "sub", "rsub", "mul", "rmul", "truediv", "rtruediv"):
     setattr(Deferred, f"__{_name}__", _forwarded(f"__{_name}__"))
-for _name in ("lt", "le", "gt", "ge", "pow", "rpow", "round", "getitem", "contains", "len", "iter"):
+for _name in ("lt", "le", "gt", "ge", "pow", "rpow", "round"):
     setattr(Deferred, f"__{_name}__", _forwarded(f"__{_name}__"))
 
 

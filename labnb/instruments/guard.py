@@ -11,6 +11,7 @@ The names are those that limits are kept under; `{}` stands for the channel.
 import re
 from collections.abc import Collection, Iterator, Mapping
 from dataclasses import dataclass, field
+from functools import cache
 from string import Formatter
 
 from labnb.instruments.message import Unit, plain_header, same_header, units_of
@@ -77,7 +78,7 @@ class Setting:
         )
 
     def _matches_header(self, words: tuple[str, ...]) -> bool:
-        declared, suffix = plain_header(tuple(self.header.split(":")))
+        declared, suffix = _plain_declared(self.header)
         written, other = plain_header(words)
         if suffix is not None and suffix != (1 if other is None else other):  # SCPI-99 volume 1, 6.2.5.2: none is 1
             return False
@@ -101,6 +102,11 @@ class Setting:
         if len(names) < len(arguments):
             for meant in limited:
                 yield meant, ",".join(arguments)  # more than the command takes: nothing that can be judged
+
+
+@cache
+def _plain_declared(header: str) -> tuple[tuple[str, ...], int | None]:
+    return plain_header(tuple(header.split(":")))
 
 
 def _meant(name: str | None, channels: tuple[int, ...] | None, limited: Collection[str]) -> list[str]:

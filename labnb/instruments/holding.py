@@ -5,6 +5,7 @@ import keyword
 import math
 import warnings
 from collections.abc import Callable, Iterator, Mapping
+from functools import cache
 from types import MappingProxyType
 from typing import TYPE_CHECKING, Any, ClassVar, TypeVar, cast, overload
 
@@ -45,6 +46,7 @@ class Holding:
         self._own: dict[str, object] = {}  # what a driver itself keeps under the name of an added parameter
         self._running: list[str] = []
         self._late_limits: dict[str, object] = {}
+        self._recognised: tuple[Setting, ...] | None = None
 
     # ---- quantities
 
@@ -115,6 +117,7 @@ class Holding:
         if name in vars(self):
             self._own[name] = vars(self).pop(name)
         self._added[name] = declared
+        self._recognised = None
         quantity = cast(Quantity[Any], getattr(self, name))
         if name in self._late_limits:
             self._limit(quantity, self._late_limits.pop(name))
@@ -262,7 +265,7 @@ class Holding:
         jump where a ramp is declared.
         """
         limited = {**self.safety, **self.interlocks, **(self.paces if by_hand else {})}
-        if not limited:
+        if not limited or _only_asks(message):
             return
         try:
             units = units_of(message)
@@ -277,7 +280,9 @@ class Holding:
                 self._judge_unit(unit, selected, limited)
 
     def _judge_unit(self, unit: Unit, selected: int | None, limited: Mapping[str, object]) -> None:
-        for setting in self._settings():
+        if self._recognised is None:
+            self._recognised = tuple(self._settings())
+        for setting in self._recognised:
             if setting.matches(unit):
                 for name, text in setting.values(unit, selected, limited):
                     if isinstance(limited[name], Pace):
@@ -299,8 +304,8 @@ class Holding:
 
     def _meant(self, name: str, text: str) -> object:
         """Return what an argument sets. Raises ValueError if that is not sure."""
-        if name in self.parameters:
-            return self.parameters[name].meant_by(text)
+        if name in self._added or name in declared_in(type(self)):
+            return cast(Quantity[Any], getattr(self, name)).meant_by(text)
         bounds, whole = self.safety.get(name), self.range_of(name)
         end = {"MIN": "low", "MINIMUM": "low", "MAX": "high", "MAXIMUM": "high"}.get(text.upper())
         if end is None:
@@ -326,8 +331,15 @@ class Holding:
         )
 
 
-def declared_in(kind: type) -> "dict[str, Parameter[Any]]":  # Any: of every kind
+def _only_asks(message: str) -> bool:
+    """Return whether `message` is one query: most are, and nothing in it needs to be judged."""
+    header = message.split(None, 1)[0] if message.strip() else "?"
+    return header.endswith("?") and ";" not in message and "\n" not in message
+
+
+@cache
+def declared_in(kind: type) -> "Mapping[str, Parameter[Any]]":  # Any: of every kind
     """Return the parameters that a class declares, in the order of their declaration, inherited ones first."""
     names = dict.fromkeys(name for base in reversed(kind.__mro__) for name in vars(base))
     found = {name: inspect.getattr_static(kind, name) for name in names}
-    return {name: value for name, value in found.items() if isinstance(value, Parameter)}
+    return MappingProxyType({name: value for name, value in found.items() if isinstance(value, Parameter)})

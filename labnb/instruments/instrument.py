@@ -225,6 +225,7 @@ class Instrument(Holding):
 
     def _be_safe(self) -> None:
         lost = self.lane.unclaimed()
+        self.turns.clear()  # what is on its way to somewhere stops here
         if self.safe_state and not self.leave_on:
             self._send_safe_state()
         if lost is not None:
@@ -232,7 +233,6 @@ class Instrument(Holding):
 
     def _send_safe_state(self) -> None:
         self.forget()
-        self.turns.clear()  # what is on its way to somewhere stops here
         try:
             try:
                 self._send(self.safe_state)

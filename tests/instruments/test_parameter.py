@@ -105,7 +105,9 @@ def test_an_answer_of_another_kind_names_instrument_command_and_answer(source: G
 
 def test_rounding_to_the_digits_of_a_command_does_not_step_over_a_limit(source: Generator):
     source.coarse.limit((0, 2.68))
-    with pytest.raises(LimitError, match=r"2.66 would be sent as 'COAR 2.7'.*safety limit 0 to 2.68 V; nothing was sent"):
+    with pytest.raises(
+        LimitError, match=r"2.66 would be sent as 'COAR 2.7'.*safety limit 0 to 2.68 V; nothing was sent"
+    ):
         source.coarse.set(2.66)
     assert source.link.sent == []
     source.coarse.set(2.64)
@@ -278,7 +280,9 @@ class Probe(Instrument):
 
 
 NUMBERS = st.one_of(
-    st.floats(-30, 30), st.integers(-30, 30), st.sampled_from([math.nan, math.inf, "5 V", "5 kV", "1 mV", None, "x", True])
+    st.floats(-30, 30),
+    st.integers(-30, 30),
+    st.sampled_from([math.nan, math.inf, "5 V", "5 kV", "1 mV", None, "x", True]),
 )
 CALLS = st.lists(
     st.tuples(

@@ -133,7 +133,14 @@ def test_an_array_is_copied_when_it_is_checked():
 
 
 @pytest.mark.parametrize(
-    "make", [lambda: Numbers(3, 1), lambda: Ints(0, math.nan), lambda: Enum(), lambda: Enum("A;B"), lambda: Arrays((None, None))]
+    "make",
+    [
+        lambda: Numbers(3, 1),
+        lambda: Ints(0, math.nan),
+        Enum,
+        lambda: Enum("A;B"),
+        lambda: Arrays((None, None)),
+    ],
 )
 def test_a_kind_that_takes_nothing_is_refused(make):
     with pytest.raises(LimitError):
