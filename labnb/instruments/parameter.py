@@ -162,7 +162,8 @@ class Parameter(Generic[T]):
             raise self._wrong("max_step and max_rate need set= and get=: a ramp starts from what the instrument has")
 
     def _wrong(self, problem: str) -> InstrumentError:
-        return InstrumentError(f"parameter {self.name or (self.setter or self.getter)!r}: {problem}")
+        told = self.setter or self.getter
+        return InstrumentError(f"parameter {self.name or getattr(told, '__name__', told)!r}: {problem}")
 
     def __repr__(self) -> str:
         return f"<{type(self).__name__} {self.name}: {self.vals.expected}>"

@@ -208,10 +208,13 @@ def test_functions_must_be_plain():
     async def read():
         return 1
 
+    def disguised():
+        return read()
+
     virtual = Instrument("virtual")
     with pytest.raises(InstrumentError, match="plain function"):
         virtual.add_parameter("x", get_cmd=read)
-    virtual.add_parameter("y", get_cmd=read)
+    virtual.add_parameter("y", get_cmd=disguised)
     with pytest.raises(InstrumentError, match="coroutine"):
         virtual.y.get()
     virtual.close()
