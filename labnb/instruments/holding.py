@@ -1,60 +1,47 @@
-"""What an instrument holds: its quantities by name, and the limits that keep every way to them safe."""
+"""What an instrument holds: its quantities, declared by its class or added to it, by name."""
 
 import inspect
 import keyword
-import math
-import warnings
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Mapping
 from functools import cache
 from types import MappingProxyType
-from typing import TYPE_CHECKING, Any, ClassVar, TypeVar, cast, overload
+from typing import TYPE_CHECKING, Any, TypeVar, cast, overload
 
 from labnb.core import InstrumentError, LimitError
 from labnb.instruments.action import Action
-from labnb.instruments.guard import Setting, restores, selected_by
+from labnb.instruments.guarded import Guarded
 from labnb.instruments.lane import Lane
-from labnb.instruments.limits import Bounds, unknown
-from labnb.instruments.message import Unit, number_of, units_of
+from labnb.instruments.limits import unknown
 from labnb.instruments.parameter import Getter, Parameter, Setter
 from labnb.instruments.quantity import Quantity
-from labnb.instruments.ramp import Interlock, Pace
-from labnb.instruments.validators import Bool, Validator
+from labnb.instruments.validators import Validator
 
 T = TypeVar("T")
 
-_SWITCH = Bool()
 
-
-class Holding:
+class Holding(Guarded):
     """The part of an instrument that knows its quantities. `Instrument` adds the conversation."""
 
-    settings: ClassVar[tuple[Setting, ...]] = ()
-    """Commands beyond the declared parameters' own in which limits have to be recognised."""
-
-    name: str
     lane: Lane
 
     def __init__(self) -> None:
-        self.known: dict[str, tuple[Any, str]] = {}  # last set or read: name -> (value, unit); Any: the quantity's type
-        self.safety: dict[str, Bounds] = {}  # limits that people have set, on top of the instrument's ranges
-        self.interlocks: dict[str, list[Interlock]] = {}
-        self.paces: dict[str, Pace] = {
-            name: declared.pace for name, declared in declared_in(type(self)).items() if declared.pace
-        }
-        self.turns: dict[str, object] = {}  # which ramp of a quantity is the one that goes on
         self._added: dict[str, Parameter[Any]] = {}
         self._own: dict[str, object] = {}  # what a driver itself keeps under the name of an added parameter
         self._running: list[str] = []
         self._late_limits: dict[str, object] = {}
-        self._recognised: tuple[Setting, ...] | None = None
+        super().__init__()
+
+    def declared(self) -> Mapping[str, Parameter[Any]]:
+        """Return the parameters of the class, and those that were added."""
+        own = declared_in(type(self))
+        return {**own, **self._added} if self._added else own
 
     # ---- quantities
 
     @property
     def parameters(self) -> Mapping[str, Quantity[Any]]:
         """The quantities and switches by name, in the order of their declaration."""
-        names = (*declared_in(type(self)), *self._added)
-        return MappingProxyType({name: cast(Quantity[Any], getattr(self, name)) for name in names})
+        return MappingProxyType({name: cast(Quantity[Any], getattr(self, name)) for name in self.declared()})
 
     @overload
     def add_parameter(
@@ -127,7 +114,7 @@ class Holding:
         if not name.isidentifier() or keyword.iskeyword(name) or name.startswith("_"):
             raise InstrumentError(f"{self.name}: a parameter needs a name that Python can write, got {name!r}")
         taken = ""
-        if name in self._added or name in declared_in(type(self)):
+        if name in self.declared():
             taken = "a parameter"
         elif hasattr(type(self), name) or name in self._fixed_names():
             taken = "a part of the instrument"
@@ -196,7 +183,7 @@ class Holding:
 
         Raises LimitError if one cannot be understood.
         """
-        known = [*declared_in(type(self)), *self._added]
+        known = list(self.declared())
         for name, limit in limits.items():
             if name in known:
                 self._limit(cast(Quantity[Any], getattr(self, name)), limit)
@@ -220,121 +207,6 @@ class Holding:
             raise LimitError(
                 f"{self.name}: {unknown(name, list(self.parameters), 'quantity to limit')}; make the instrument anew"
             )
-
-    def restrict(self, name: str, bounds: Bounds) -> None:
-        """Put the safety limit of the quantity `name` in force; warn if the value last known lies outside."""
-        self.safety[name] = bounds
-        value, unit = self.known.get(name, (None, ""))
-        if isinstance(value, int | float) and not bounds.low <= value <= bounds.high:
-            warnings.warn(
-                f"{self.name}: {name} is {value:g} {unit}".rstrip()
-                + f", outside of its new safety limit {bounds}; it stays there until it is set",
-                UserWarning,
-                stacklevel=3,
-            )
-
-    def interlock(self, name: str, allows: Callable[[Any], object], otherwise: str) -> None:
-        """Refuse to set the quantity `name` unless `allows(value)`; `otherwise` says what to do: "close the lid".
-
-        Raises LimitError if the instrument has no such quantity.
-        """
-        known = [*self.parameters, *(text for setting in self.settings for text in setting.names if text)]
-        if name not in known and not any(setting.concerns(name) for setting in self.settings):
-            raise LimitError(f"{self.name}: {unknown(name, known, 'quantity to lock')}")
-        self.interlocks.setdefault(name, []).append(Interlock(allows, otherwise))
-
-    def permit(self, name: str, number: float, what: str) -> None:
-        """Raise LimitError unless the safety limit and the interlocks of the quantity `name` allow `number` now."""
-        if (bounds := self.safety.get(name)) is not None:
-            bounds.check(number, what)
-        self.unlocked(name, number, what)
-
-    def unlocked(self, name: str, value: object, what: str) -> None:
-        """Raise LimitError unless the interlocks of the quantity `name` allow `value` now."""
-        for interlock in self.interlocks.get(name, ()):
-            interlock.check(value, what)
-
-    def range_of(self, name: str) -> Bounds | None:
-        """Return what the instrument takes for a quantity that is not a Parameter; None if it is not declared."""
-        return None
-
-    def judge(self, message: str, *, by_hand: bool = False) -> None:
-        """Raise LimitError if the command `message` would set something that limits forbid.
-
-        So does one that touches a limited quantity in a way that cannot be judged, and, `by_hand`, one that would
-        jump where a ramp is declared.
-        """
-        limited = {**self.safety, **self.interlocks, **(self.paces if by_hand else {})}
-        if not limited or _only_asks(message):
-            return
-        try:
-            units = units_of(message)
-        except ValueError as error:
-            raise self._refusal(message, f"it cannot be read ({error})", limited) from None
-        selected: int | None = None
-        for unit in units:
-            selected = selected_by(unit, selected)
-            if restores(unit):
-                raise self._refusal(unit.text, "what it brings back cannot be seen in it", limited)
-            if not unit.asks:
-                self._judge_unit(unit, selected, limited)
-
-    def _judge_unit(self, unit: Unit, selected: int | None, limited: Mapping[str, object]) -> None:
-        if self._recognised is None:
-            self._recognised = tuple(self._settings())
-        for setting in self._recognised:
-            if setting.matches(unit):
-                for name, text in setting.values(unit, selected, limited):
-                    if isinstance(limited[name], Pace):
-                        raise self._refusal(
-                            unit.text, f"{name} moves in steps; use {self.name}.{name}.set(...)", {name: None}
-                        )
-                    self._judge_value(unit, setting, name, text)
-
-    def _judge_value(self, unit: Unit, setting: Setting, name: str, text: str) -> None:
-        try:
-            value = _SWITCH.read(text) if setting.switch else self._meant(name, text)
-        except ValueError as error:
-            raise self._refusal(unit.text, f"{text!r} sets {name}, and {error}", {name: None}) from None
-        try:
-            if not (setting.switch and not value):  # switching off is never forbidden
-                self.permit(name, cast(float, value), f"{self.name} {name}")
-        except LimitError as error:
-            raise LimitError(f"{error} (in {unit.text!r})") from error
-
-    def _meant(self, name: str, text: str) -> object:
-        """Return what an argument sets. Raises ValueError if that is not sure."""
-        if name in self._added or name in declared_in(type(self)):
-            return cast(Quantity[Any], getattr(self, name)).meant_by(text)
-        bounds, whole = self.safety.get(name), self.range_of(name)
-        end = {"MIN": "low", "MINIMUM": "low", "MAX": "high", "MAXIMUM": "high"}.get(text.upper())
-        if end is None:
-            number = number_of(text, whole.unit if whole else bounds.unit if bounds else "")
-        else:
-            number = getattr(whole, end) if whole else None
-        if number is None or math.isinf(number):
-            raise ValueError("how much that is cannot be told")
-        return number
-
-    def _settings(self) -> Iterator[Setting]:
-        yield from self.settings
-        for declared in (*declared_in(type(self)).values(), *self._added.values()):
-            setting = declared.setting()
-            if setting is not None:
-                yield setting
-
-    def _refusal(self, text: str, why: str, limited: Mapping[str, object]) -> LimitError:
-        names = ", ".join(limited)
-        return LimitError(
-            f"{self.name}: {text!r} is refused, because {names} has limits and {why}; use the instrument's own methods, "
-            f"or write a plain number in the base unit, naming the channel; nothing was sent"
-        )
-
-
-def _only_asks(message: str) -> bool:
-    """Return whether `message` is one query: most are, and nothing in it needs to be judged."""
-    header = message.split(None, 1)[0] if message.strip() else "?"
-    return header.endswith("?") and ";" not in message and "\n" not in message
 
 
 @cache

@@ -113,6 +113,14 @@ def test_rounding_to_the_digits_of_a_command_does_not_step_over_a_limit(source: 
     source.coarse.set(2.64)
 
 
+async def test_rounding_over_a_limit_is_found_in_the_call(source: Generator):
+    source.coarse.limit((0, 2.68))
+    with pytest.raises(LimitError, match=r"would be sent as"):
+        source.coarse.check(2.66)
+    with pytest.raises(LimitError, match=r"would be sent as"):
+        source.coarse.set(2.66)
+
+
 def test_a_scaled_limit_can_be_reached_exactly(source: Generator):
     source.level.limit((0, 3300))
     for value in (3300, 0.1, 1 / 3, 3299.99):
