@@ -17,7 +17,7 @@ from string import Formatter
 from labnb.instruments.message import Unit, plain_header, same_header, units_of
 
 _CHANNEL_WORD = re.compile(r"(?:CH|OUT|OUTP|OUTPUT)(\d+)", re.IGNORECASE)
-_RESTORING = (("*RCL",), ("*DMC",), ("*DDT",), ("*LRN",), ("SYSTem", "SET"), ("MEMory", "STATe", "RECall"))
+_RESTORING = (("*RCL",), ("*DMC",), ("*DDT",), ("SYSTem", "SET"), ("MEMory", "STATe", "RECall"))
 
 
 @dataclass(frozen=True, slots=True)
@@ -91,10 +91,11 @@ class Setting:
             return
         if arguments and (found := _CHANNEL_WORD.fullmatch(arguments[0])):
             arguments, channels = arguments[1:], (int(found[1]),)
-        if channels is None:
+        if channels is None and arguments:
             suffix = next((plain_header(words)[1] for words in unit.headers if plain_header(words)[1]), None)
             named = suffix if suffix is not None else selected
             channels = None if named is None else (named,)
+        arguments = arguments or ("",) * len(self.names)  # `VOLT+5`: a value that hides in the header
         names = self.names if len(self.names) > 1 else self.names * len(arguments)
         for name, text in zip(names, arguments, strict=False):
             for meant in _meant(name, channels, limited):

@@ -92,10 +92,11 @@ class Guarded:
         selected: int | None = None
         for unit in units:
             selected = selected_by(unit, selected)
+            if unit.asks:
+                continue
             if restores(unit):
                 raise self._refusal(unit.text, "what it brings back cannot be seen in it", limited)
-            if not unit.asks:
-                self._judge_unit(unit, selected, limited)
+            self._judge_unit(unit, selected, limited)
 
     def _judge_unit(self, unit: Unit, selected: int | None, limited: Mapping[str, object]) -> None:
         if self._recognised is None:

@@ -187,10 +187,15 @@ class Holding(Guarded):
         for name, limit in limits.items():
             if name in known:
                 self._limit(cast(Quantity[Any], getattr(self, name)), limit)
-            elif "_fixed" not in vars(self) and "__init__" in vars(type(self)):
+            elif "_fixed" not in vars(self) and self._grows:
                 self._late_limits[name] = limit  # the driver has yet to add it
             else:
                 raise LimitError(f"{self.name}: {unknown(name, known, 'quantity to limit')}")
+
+    @property
+    def _grows(self) -> bool:
+        """Whether a driver may add parameters while the instrument is made."""
+        return False
 
     def _limit(self, quantity: Quantity[Any], limit: object) -> None:
         if not isinstance(limit, Mapping):

@@ -96,6 +96,10 @@ class Instrument(Holding):
             raise
         self._fixed = frozenset(vars(self))
 
+    @property
+    def _grows(self) -> bool:
+        return type(self).__init__ is not Instrument.__init__
+
     def _greet(self) -> Identity:
         self.link.clear()
         identity = Identity.parse(self.link.query("*IDN?"))

@@ -11,7 +11,7 @@ from labnb.instruments.guard import Setting
 from labnb.instruments.message import units_of
 from labnb.instruments.quantity import Quantity, Relay
 from labnb.instruments.ramp import Pace
-from labnb.instruments.validators import Anything, Bool, Numbers, Validator
+from labnb.instruments.validators import Anything, Bool, Numbers, Strings, Validator
 
 if TYPE_CHECKING:
     from labnb.instruments.instrument import Instrument
@@ -149,6 +149,8 @@ class Parameter(Generic[T]):
                 raise self._wrong(f"{what} must be a plain function: it runs in the instrument's lane")
         if isinstance(self.setter, str) and _places(self.setter) != 1:
             raise self._wrong(f"{self.setter!r} needs exactly one place for the value, such as 'VOLT {{}}'")
+        if isinstance(self.vals, Strings) and self.vals.quoted and isinstance(self.setter, str) and '"{' in self.setter:
+            raise self._wrong(f"{self.setter!r} quotes a text that Strings quotes too; leave the quotes out")
         if self.scale != 1.0 and (not self.vals.continuous or not 0 < abs(self.scale) < float("inf")):
             raise self._wrong(f"scale={self.scale!r} has no meaning for {self.vals.expected}")
         if self.pace:

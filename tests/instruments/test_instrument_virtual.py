@@ -232,6 +232,15 @@ def test_limits_at_construction_wait_for_the_parameter_that_the_driver_adds():
     with pytest.raises(LimitError):
         one.x.set(5)
     one.close()
+
+
+class SubInstrument(MyInstrument):
+    pass
+
+
+def test_limits_for_nothing_are_told_at_the_first_use():
+    sub = SubInstrument("sub", limits={"x": 1})
+    sub.close()
     two = MyInstrument("two", limits={"y": 1})
     with pytest.raises(LimitError, match="unknown quantity to limit 'y'"):
         two.x.set(0)

@@ -163,6 +163,7 @@ def test_a_parameter_is_called_as_in_qcodes(source: Generator):
         lambda: Parameter("VOLT {}", max_step=1),
         lambda: Parameter("MODE {}", "MODE?", vals=Enum("A"), max_step=1),
         lambda: Parameter(3),
+        lambda: Parameter('TEXT "{}"', vals=Strings()),
     ],
 )
 def test_a_declaration_that_contradicts_itself_is_refused_at_once(make):

@@ -117,6 +117,11 @@ WAYS: dict[str, Way] = {
             "INST CH1;:VOLT 5",
             "INST:NSEL 1;:VOLT 5",
             "VOLT 5,(@1",
+            "VOLT+5,(@1)",
+            "VOLT5",
+            "VOLT\t5",
+            "VOLT 5?",
+            "*CLS;VOLT 5,(@1);*OPC?",
         )
     },
 }
