@@ -163,13 +163,3 @@ def test_an_array_comes_back_as_it_was_written(values):
 def test_a_number_with_a_prefix_is_exact_to_the_last_bit_of_a_division(number, prefix):
     exponent = {"": 0, "m": -3, "u": -6, "n": -9, "k": 3}[prefix]
     assert Numbers().check(f"{number} {prefix}V", "x", "V") == float(f"{number}e{exponent}")
-
-
-def test_pint_converts_what_it_knows():
-    pint = pytest.importorskip("pint")
-    units = pint.UnitRegistry()
-    assert Numbers(0, 3.3).check(units.Quantity(3300, "mV"), "x", "V") == 3.3
-    assert Numbers().check(units.Quantity(1, "minute"), "x", "s") == 60
-    assert Numbers().check(units.Quantity(2, "kiloohm"), "x", "Ohm") == 2000
-    with pytest.raises(LimitError, match="units do not match"):
-        Numbers().check(units.Quantity(1, "A"), "x", "V")
