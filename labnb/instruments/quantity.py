@@ -76,10 +76,11 @@ class Quantity(Generic[T]):
         if not self.writable:
             raise AttributeError(f"{self} can only be read")
         kept = self.check(value)
+        self._instrument.check_late_limits()
+        touch(self._instrument)  # before it takes over from what may be on its way: a run that is over must not
         turn = self._instrument.turns[self.name] = object()
         if not self.pace:
             return self._instrument.act(self._set, kept)
-        touch(self._instrument)
         what = f"{self} has not moved to {format_value(kept)} {self.unit}".rstrip()
         step = partial(self._advance, cast(float, kept), turn)
         return finished(Stepped(self._instrument.lane, step, what))
