@@ -1,32 +1,47 @@
 """Instruments: what they can do, over one lane per connection. PyVISA is loaded when something is connected."""
 
 from labnb.instruments.action import Action
+from labnb.instruments.arrays import Arrays
 from labnb.instruments.connect import DemoBench, connect, connect_async, demo, live_instruments
 from labnb.instruments.drivers import Channel, Multimeter, PowerSupply, TemperatureController
+from labnb.instruments.guard import Setting
 from labnb.instruments.instrument import Identity, Instrument
 from labnb.instruments.lane import Lane
 from labnb.instruments.limits import Bounds
 from labnb.instruments.link import Link
 from labnb.instruments.parameter import Parameter, Switch
+from labnb.instruments.quantity import Quantity, Relay
 from labnb.instruments.reading import Reading
 from labnb.instruments.touch import Watch, watching
+from labnb.instruments.validators import Anything, Bool, Enum, Ints, Numbers, Strings, Validator
 from labnb.instruments.visa import VisaLink
 
 __all__ = [
     "Action",
+    "Anything",
+    "Arrays",
+    "Bool",
     "Bounds",
     "Channel",
     "DemoBench",
+    "Enum",
     "Identity",
     "Instrument",
+    "Ints",
     "Lane",
     "Link",
     "Multimeter",
+    "Numbers",
     "Parameter",
     "PowerSupply",
+    "Quantity",
     "Reading",
+    "Relay",
+    "Setting",
+    "Strings",
     "Switch",
     "TemperatureController",
+    "Validator",
     "VisaLink",
     "Watch",
     "connect",

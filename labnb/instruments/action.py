@@ -11,14 +11,15 @@ script; keep the results (`asyncio.gather(a.set(1), b.set(2))`) and they run sid
 """
 
 import asyncio
+import contextlib
 import time
 import warnings
 from abc import ABC, abstractmethod
-from collections.abc import Callable, Generator
+from collections.abc import Callable, Generator, Iterator
 from functools import partial
 from typing import TYPE_CHECKING, Any, Generic, TypeVar, cast
 
-from labnb.core import LinkTimeout
+from labnb.core import InstrumentError, LinkError, LinkTimeout
 from labnb.instruments.lane import Job, Lane, adrift
 
 T = TypeVar("T")
@@ -76,6 +77,20 @@ class Deferred(Action[T_co]):
 
     def __eq__(self, other: object) -> bool:
         return bool(self.result() == other)
+
+    if not TYPE_CHECKING:
+
+        def __getitem__(self, place: object) -> object:
+            return self.result()[place]
+
+        def __contains__(self, item: object) -> bool:
+            return item in self.result()
+
+        def __len__(self) -> int:
+            return len(self.result())
+
+        def __iter__(self) -> Iterator[object]:
+            return iter(self.result())
 
     __hash__ = object.__hash__
 
@@ -175,6 +190,55 @@ class Polled(Deferred[None]):
         return 0.05
 
 
+class Stepped(Deferred[None]):
+    """A way that is gone in steps, so that other calls get through in between.
+
+    `step` is one short blocking exchange that returns for how many seconds to pause before the next one, or None when
+    it was the last. It goes on only while somebody waits: cancelled, it stays where it is. Thrown away without that,
+    it has not moved, and the next call on the lane raises an InstrumentError that says so, with `what` in it.
+    """
+
+    __slots__ = ("_ended", "_lane", "_step", "_waited", "_what")
+
+    def __init__(self, lane: Lane, step: Callable[[], float | None], what: str) -> None:
+        if (lost := lane.unclaimed()) is not None:
+            raise lost
+        self._lane, self._what, self._waited, self._ended = lane, what, False, False
+        before = adrift()
+        self._step = partial(_in_order, lane, before, step) if before else step
+
+    def result(self) -> None:
+        """Block until the way is gone."""
+        self._waited = True
+        while not self._ended:
+            pause_s = self._lane.call(self._step)
+            self._ended = pause_s is None
+            time.sleep(pause_s or 0.0)
+
+    def __await__(self) -> Generator[Any, None, None]:  # asyncio's protocol has Any here
+        """Go the way without blocking the loop."""
+        self._waited = True
+        return self._go().__await__()
+
+    async def _go(self) -> None:
+        while not self._ended:
+            pause_s = await self._lane.run(self._step)
+            self._ended = pause_s is None
+            await asyncio.sleep(pause_s or 0.0)
+
+    def __del__(self) -> None:
+        if getattr(self, "_waited", True):  # absent if an earlier failure was raised instead
+            return
+        with contextlib.suppress(LinkError):  # the lane is closed: nobody can be misled any more
+            self._lane.submit(
+                _raise, InstrumentError(f"{self._what}: nobody waited for it; write `await` before it")
+            ).drop()
+
+
+def _raise(error: Exception) -> None:
+    raise error
+
+
 def act(lane: Lane, work: Callable[[], T]) -> Action[T]:
     """Start `work`. Raises, before anything is queued, what an earlier action on this lane failed with unnoticed."""
     if (lost := lane.unclaimed()) is not None:
@@ -205,7 +269,10 @@ def done(value: T) -> Action[T]:
     return Done(value)
 
 
-def finished(waiting: Polled) -> Polled:
+W = TypeVar("W", Polled, Stepped)
+
+
+def finished(waiting: W) -> W:
     """Wait for `waiting` here if this thread runs no event loop; return it."""
     if not _loop_is_running():
         waiting.result()

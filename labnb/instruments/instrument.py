@@ -1,19 +1,21 @@
 """What every instrument has: an identity, declared quantities, limits, a safe state, a snapshot and one lane."""
 
-import html
 from collections.abc import Callable, Mapping
-from dataclasses import asdict, dataclass
+from dataclasses import dataclass
 from functools import partial
 from types import TracebackType
-from typing import Any, ClassVar, ParamSpec, Self, TypeVar, cast
+from typing import Any, ClassVar, Literal, ParamSpec, Self, TypeVar, cast, overload
 
-from labnb.core import CommandError, InstrumentError, LimitError, LinkError
+from labnb.core import CommandError, InstrumentError, LinkError
 from labnb.instruments.action import Action, act, start
+from labnb.instruments.describe import Snapshot, html_of, snapshot_of
+from labnb.instruments.holding import Holding
 from labnb.instruments.lane import Lane
-from labnb.instruments.limits import Bounds, unknown
+from labnb.instruments.limits import unknown
 from labnb.instruments.link import Link
-from labnb.instruments.parameter import Parameter, Quantity
+from labnb.instruments.quantity import Quantity
 from labnb.instruments.touch import touch
+from labnb.instruments.unlinked import NoLink
 
 P = ParamSpec("P")
 T = TypeVar("T")
@@ -40,7 +42,7 @@ class Identity:
         return f"{self.manufacturer} {self.model}".strip()
 
 
-class Instrument:
+class Instrument(Holding):
     """An instrument that speaks SCPI, or something like it, over one link.
 
     A driver declares quantities by `Parameter` and `Switch`, the commands that make it safe, and the models it knows;
@@ -58,6 +60,8 @@ class Instrument:
     ```
     Connecting asks `*IDN?` and empties the error queue; it never changes an output. Raises LinkError if the instrument
     is none of `models`.
+
+    Without a link, `Instrument("one")`, it is virtual: made of functions by `add_parameter`.
     """
 
     models: ClassVar[tuple[str, ...]] = ()
@@ -66,33 +70,42 @@ class Instrument:
 
     def __init__(
         self,
-        link: Link,
+        link: Link | str | None = None,
         *,
-        name: str,
+        name: str = "",
         address: str = "",
         limits: Mapping[Any, Any] | None = None,  # Any: each driver has its own keys, and checks them
         leave_on: bool = False,
+        server_name: str | None = None,  # QCoDeS's instrument servers: here each has its lane anyway
     ) -> None:
-        self.name, self.address, self.leave_on = name, address, leave_on
-        self.known: dict[str, tuple[float, str]] = {}  # what was last set or read: name -> (value, unit)
-        self.safety: dict[str, Bounds] = {}  # limits that people have set, on top of the instrument's ranges
-        self.link = link
-        self.lane = Lane(name)
+        """Take a link and a name, or a name alone for a virtual instrument."""
+        self.name = _name_of(link, name)
+        self.address, self.leave_on = address, leave_on
+        super().__init__()
+        self.link: Link = NoLink(self.name) if link is None or isinstance(link, str) else link
+        self.lane = Lane(self.name)
         self._bound: dict[str, object] = {}
+        self.identity = Identity("", type(self).__name__)
         try:
             self.set_limits(limits or {})
-            self.identity = self.lane.call(self._greet)
+            if not isinstance(self.link, NoLink):
+                self.identity = self.lane.call(self._greet)
         except BaseException:
-            self.lane.call(link.close)
+            self.lane.call(self.link.close)
             self.lane.close()
             raise
+        self._fixed = frozenset(vars(self))
+
+    @property
+    def _grows(self) -> bool:
+        return type(self).__init__ is not Instrument.__init__
 
     def _greet(self) -> Identity:
         self.link.clear()
         identity = Identity.parse(self.link.query("*IDN?"))
         if self.models and identity.model not in self.models:
             raise LinkError(
-                f"{self.name} ({self.address}): this is a {identity}, but {type(self).__name__} drives "
+                f"{self.where}: this is a {identity}, but {type(self).__name__} drives "
                 f"{', '.join(self.models)}; check the address, or connect it by the address alone"
             )
         if self.error_query:
@@ -102,11 +115,17 @@ class Instrument:
     # ---- for drivers: blocking, in the lane (from elsewhere they queue up in it)
 
     def send(self, *commands: str) -> None:
-        """Send commands, then read the error queue. Raises CommandError with what the instrument complains about."""
+        """Send commands, then read the error queue. Raises CommandError with what the instrument complains about.
+
+        Raises LimitError, and sends nothing, if one of them would set what a limit forbids.
+        """
+        for command in commands:
+            self.judge(command)
         self.lane.call(self._send, commands)
 
     def ask(self, command: str) -> str:
         """Send a query; return its answer."""
+        self.judge(command)
         return self.lane.call(self.link.query, command)
 
     def ask_number(self, command: str) -> float:
@@ -115,9 +134,7 @@ class Instrument:
         try:
             return float(answer)
         except ValueError:
-            raise LinkError(
-                f"{self.name} ({self.address}): {command!r} was answered by {answer!r}, no number"
-            ) from None
+            raise LinkError(f"{self.where}: {command!r} was answered by {answer!r}, no number") from None
 
     def ask_bool(self, command: str) -> bool:
         """Send a query; return whether its answer says on. Raises LinkError if it says neither."""
@@ -126,10 +143,11 @@ class Instrument:
             return True
         if answer in ("0", "OFF"):
             return False
-        raise LinkError(f"{self.name} ({self.address}): {command!r} was answered by {answer!r}, neither 0 nor 1")
+        raise LinkError(f"{self.where}: {command!r} was answered by {answer!r}, neither 0 nor 1")
 
     def act(self, fn: Callable[P, T], *args: P.args, **kwargs: P.kwargs) -> Action[T]:
         """Start the blocking function `fn` in the lane: see `labnb.instruments.Action`."""
+        self.check_late_limits()
         touch(self)
         return act(self.lane, partial(fn, *args, **kwargs))
 
@@ -142,7 +160,7 @@ class Instrument:
             self.link.write(command)
         complaints = self._complaints()
         if complaints:
-            raise CommandError(f"{self.name} ({self.address}) refused {'; '.join(commands)!r}: {', '.join(complaints)}")
+            raise CommandError(f"{self.where} refused {'; '.join(commands)!r}: {', '.join(complaints)}")
 
     def _complaints(self) -> list[str]:
         complaints: list[str] = []
@@ -154,7 +172,7 @@ class Instrument:
                     break
             except ValueError:
                 raise LinkError(
-                    f"{self.name} ({self.address}): {self.error_query!r} was answered by {answer!r}, no error code"
+                    f"{self.where}: {self.error_query!r} was answered by {answer!r}, no error code"
                 ) from None
             complaints.append(answer)
         return complaints
@@ -162,7 +180,12 @@ class Instrument:
     # ---- for everybody
 
     def write(self, command: str) -> Action[None]:
-        """Send a command of your own; the error queue is read behind it. Limits do not see into it."""
+        """Send a command of your own; the error queue is read behind it.
+
+        Raises LimitError, and sends nothing, if it sets what a limit forbids or touches it in a way that cannot be
+        judged.
+        """
+        self.judge(command, by_hand=True)
         return self.act(self._write, command)
 
     def _write(self, command: str) -> None:
@@ -175,15 +198,22 @@ class Instrument:
 
     def query(self, command: str) -> Action[str]:
         """Send a query of your own; return its answer."""
+        self.judge(command, by_hand=True)
         return self.act(self.link.query, command)
 
-    def set_limits(self, limits: Mapping[Any, Any]) -> None:  # Any: see __init__
-        """Declare safety limits by quantity: `{"setpoint": (4, 320)}`. Raises LimitError if one cannot be understood."""
-        known = [name for name in dir(type(self)) if isinstance(getattr(type(self), name), Parameter)]
-        for name, limit in limits.items():
-            if name not in known:
-                raise LimitError(f"{self.name}: {unknown(name, known, 'quantity to limit')}")
-            cast(Quantity, getattr(self, name)).limit(limit)
+    def get(self, parameter: str) -> Action[Any]:  # Any: the type of that parameter's values
+        """Ask for a quantity by its name: `instrument.get("x")` is `instrument.x.get()`."""
+        return self._quantity(parameter).get()
+
+    def set(self, parameter: str, value: object) -> Action[None]:
+        """Set a quantity by its name: `instrument.set("x", 1)` is `instrument.x.set(1)`."""
+        return self._quantity(parameter).set(value)
+
+    def _quantity(self, name: str) -> Quantity[Any]:
+        known = self.parameters
+        if name not in known:
+            raise InstrumentError(f"{self.name}: {unknown(name, list(known), 'parameter')}")
+        return known[name]
 
     def make_safe(self) -> Action[None]:
         """Bring the instrument into its safe state, behind what is queued; with `leave_on`, leave it as it is.
@@ -199,6 +229,7 @@ class Instrument:
 
     def _be_safe(self) -> None:
         lost = self.lane.unclaimed()
+        self.turns.clear()  # what is on its way to somewhere stops here
         if self.safe_state and not self.leave_on:
             self._send_safe_state()
         if lost is not None:
@@ -242,27 +273,41 @@ class Instrument:
         finally:
             self.close()
 
-    def snapshot(self) -> dict[str, object]:
-        """Return identity and the values last set or read, without asking the instrument."""
-        return {
-            "name": self.name,
-            "driver": type(self).__name__,
-            "address": self.address,
-            "identity": asdict(self.identity),
-            "values": {name: {"value": value, "unit": unit} for name, (value, unit) in dict(self.known).items()},
-            "limits": {name: (bounds.low, bounds.high) for name, bounds in self.safety.items()},
-            "leave_on": self.leave_on,
-        }
+    @overload
+    def snapshot(self, update: Literal[False] = False) -> Snapshot: ...
+    @overload
+    def snapshot(self, update: bool) -> Action[Snapshot]: ...
+    def snapshot(self, update: bool = False) -> Action[Snapshot]:
+        """Return identity, limits and the values last set or read; with `update`, ask for all of them in one batch."""
+        if not update:
+            return snapshot_of(self)
+        return self.act(self._updated)
+
+    def _updated(self) -> Snapshot:
+        for quantity in self.parameters.values():
+            if quantity.readable:
+                quantity.read_now()
+        return snapshot_of(self)
+
+    @property
+    def where(self) -> str:
+        """Name and address, for messages."""
+        return f"{self.name} ({self.address})" if self.address else self.name
 
     def __repr__(self) -> str:
         state = ", closed" if self.closed else ""
-        return f"<{type(self).__name__} {self.name}: {self.identity} at {self.address}{state}>"
+        return f"<{type(self).__name__} {self.name}: {self.identity} at {self.address or 'no address'}{state}>"
 
     def _repr_html_(self) -> str:
-        rows = "".join(
-            f"<tr><td>{html.escape(name)}</td><td>{value:.6g} {html.escape(unit)}</td></tr>"
-            for name, (value, unit) in dict(self.known).items()
-        )
-        title = html.escape(f"{self.name}: {self.identity}")
-        where = html.escape(self.address + (" (closed)" if self.closed else ""))
-        return f"<table><caption><b>{title}</b><br><code>{where}</code></caption>{rows}</table>"
+        return html_of(self)
+
+
+def _name_of(link: object, name: str) -> str:
+    named = link if isinstance(link, str) else name
+    if isinstance(link, str) and name and name != link:
+        raise InstrumentError(f"an instrument has one name, got {link!r} and {name!r}")
+    if isinstance(link, str) and "::" in link:
+        raise InstrumentError(f"{link!r} is an address: connect({link!r}, driver=...) opens it")
+    if not named:
+        raise InstrumentError('an instrument needs a name: Instrument(link, name="oven"), or Instrument("one")')
+    return named

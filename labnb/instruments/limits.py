@@ -7,6 +7,7 @@ from difflib import get_close_matches
 from typing import cast
 
 from labnb.core import LimitError, format_value
+from labnb.instruments.units import in_unit
 
 Limit = float | tuple[float | None, float | None] | Mapping[str, float] | None
 
@@ -28,7 +29,7 @@ class Bounds:
 
     def check(self, value: object, what: str) -> float:
         """Return `value` as a number. Raises LimitError if it is not a finite number in the interval."""
-        number = to_number(value, what)
+        number = to_number(value, what, self.unit)
         if not self.low <= number <= self.high:
             raise LimitError(
                 f"{what} = {format_value(number)} {self.unit}".rstrip()
@@ -40,15 +41,28 @@ class Bounds:
         return f"{self.low:g} to {self.high:g} {self.unit}".rstrip()
 
 
-def to_number(value: object, what: str) -> float:
-    """Return `value` (Python or numpy number) as a float. Raises LimitError for anything else, NaN and infinities."""
+def to_number(value: object, what: str, unit: str = "") -> float:
+    """Return `value` (Python or numpy number, or one with a unit that can be converted) in `unit`, as a float.
+
+    Raises LimitError for anything else, NaN and infinities.
+    """
+    plain = in_unit(value, unit, what)
+    is_number = not (isinstance(plain, bool | str | bytes) or getattr(plain, "shape", ()))
     try:
-        number = float(cast(float, None if isinstance(value, bool | str | bytes) else value))
+        number = float(cast(float, plain if is_number else None))
     except (TypeError, ValueError):
-        raise LimitError(f"{what} must be a number, got {value!r} ({type(value).__name__}); nothing was sent") from None
+        hint = f" in {unit}" if unit else ""
+        raise LimitError(
+            f"{what} must be a number{hint}, got {value!r} ({type(value).__name__}); nothing was sent"
+        ) from None
     if not math.isfinite(number):
         raise LimitError(f"{what} must be a finite number, got {number!r}; nothing was sent")
     return number
+
+
+def exact_text(number: float) -> str:
+    """Return the shortest text that reads as exactly `number`: rounding must not step over a limit."""
+    return repr(float(number)).removesuffix(".0")
 
 
 def to_bounds(limit: object, unit: str, what: str) -> Bounds:

@@ -276,6 +276,8 @@ def test_a_snapshot_asks_nothing(oven: Oven):
     assert snapshot["values"] == {
         "temperature": {"value": 294.5, "unit": "K"},
         "setpoint": {"value": 290.0, "unit": "K"},
+        "ramp": {"value": None, "unit": "K/min"},
+        "heater": {"value": None, "unit": ""},
     }
     assert snapshot["identity"]["model"] == "SCRIPTED"
     assert oven.link.sent == []

@@ -1,13 +1,15 @@
 """Power supplies of the Keysight EDU36311A and E3631xA families."""
 
+import math
 from collections.abc import Callable, Generator, Mapping
 from functools import partial
 from typing import Any, ClassVar
 
 from labnb.core import LimitError
 from labnb.instruments.action import Action, then
+from labnb.instruments.guard import Setting
 from labnb.instruments.instrument import Instrument
-from labnb.instruments.limits import Bounds, Limit, to_bounds, unknown
+from labnb.instruments.limits import Bounds, Limit, exact_text, to_bounds, to_number, unknown
 
 # Volts and amperes that each channel can be set to (data sheets: rating + 3 %).
 _RATINGS: dict[str, tuple[tuple[float, float], ...]] = {
@@ -30,12 +32,24 @@ class PowerSupply(Instrument):
 
     models = tuple(_RATINGS)
     safe_state = ("OUTP OFF,(@1:3)",)
+    settings = (
+        Setting("VOLTage", "channel {} voltage"),
+        Setting("CURRent", "channel {} current"),
+        Setting("APPLy", "channel {} voltage", "channel {} current"),
+        Setting("OUTPut", "channel {} output", switch=True),
+    )
 
     def channel(self, number: int) -> "Channel":
         """Return channel 1, 2 or 3."""
         if number not in (1, 2, 3):
             raise LimitError(f"{self.name} has channels 1, 2 and 3, no channel {number!r}")
         return Channel(self, number)
+
+    def range_of(self, name: str) -> Bounds | None:
+        """Return what a channel can be set to: its rating."""
+        _, number, quantity = name.split()
+        rating = _RATINGS[self.identity.model][int(number) - 1][quantity == "current"]
+        return Bounds(0.0, rating, Channel.units[quantity], "range")
 
     def set_limits(self, limits: Mapping[Any, Any]) -> None:  # Any: as people write it; checked here
         """Declare safety limits by channel: `{1: {"voltage": (0, 3.3), "current": 0.5}}`."""
@@ -51,7 +65,7 @@ class PowerSupply(Instrument):
 class Channel:
     """One output of a supply. Setting methods act at once, chain, and may be awaited."""
 
-    _units: ClassVar[dict[str, str]] = {"voltage": "V", "current": "A"}
+    units: ClassVar[dict[str, str]] = {"voltage": "V", "current": "A"}
 
     def __init__(self, supply: PowerSupply, number: int) -> None:
         self._supply, self._number = supply, number
@@ -61,8 +75,8 @@ class Channel:
         for quantity, limit in (("voltage", voltage), ("current", current)):
             if limit is not None:
                 name = self._name(quantity)
-                bounds = to_bounds(limit, self._units[quantity], f"{self._supply.name} {name}")
-                self._supply.safety[name] = bounds
+                bounds = to_bounds(limit, self.units[quantity], f"{self._supply.name} {name}")
+                self._supply.restrict(name, bounds)
         return self
 
     def set(self, *, voltage: float | None = None, current_limit: float | None = None) -> "ChannelStep":
@@ -79,6 +93,7 @@ class Channel:
 
     def on(self) -> "ChannelStep":
         """Switch the output on. If it has limits, what is set in the supply is checked against them before."""
+        self._supply.unlocked(self._name("output"), True, f"{self._supply.name} {self._name('output')}")
         return self._step(self._switch_on)
 
     def off(self) -> "ChannelStep":
@@ -100,11 +115,10 @@ class Channel:
     def check(self, quantity: str, value: object) -> float:
         """Return `value` if "voltage" or "current" may be set to it. Raises LimitError if not."""
         name = self._name(quantity)
-        rating = _RATINGS[self._supply.identity.model][self._number - 1][quantity == "current"]
-        what = f"{self._supply.name} {name}"
-        if (limit := self._supply.safety.get(name)) is not None:
-            limit.check(value, what)
-        return Bounds(0.0, rating, self._units[quantity], "range").check(value, what)
+        what, unit = f"{self._supply.name} {name}", self.units[quantity]
+        number = to_number(value, what, unit)
+        self._supply.permit(name, number, what)
+        return (self._supply.range_of(name) or Bounds(0.0, math.inf)).check(number, what)
 
     def _step(self, work: Callable[[], None]) -> "ChannelStep":
         return ChannelStep(self._supply, self._number, self._supply.act(work))
@@ -114,9 +128,9 @@ class Channel:
         for name in names.values():
             known.pop(name, None)  # unknown, should a command fail
         self._supply.send(
-            *(f"{quantity[:4].upper()} {value:.9g},(@{self._number})" for quantity, value in settings.items())
+            *(f"{quantity[:4].upper()} {exact_text(value)},(@{self._number})" for quantity, value in settings.items())
         )
-        known.update({names[quantity]: (value, self._units[quantity]) for quantity, value in settings.items()})
+        known.update({names[quantity]: (value, self.units[quantity]) for quantity, value in settings.items()})
 
     def _switch_on(self) -> None:
         for quantity in ("voltage", "current"):

@@ -1,0 +1,156 @@
+"""The limits of an instrument, and how every way to its quantities is judged by them."""
+
+import math
+import warnings
+from collections.abc import Callable, Iterator, Mapping
+from typing import TYPE_CHECKING, Any, ClassVar, cast
+
+from labnb.core import LimitError
+from labnb.instruments.guard import Setting, restores, selected_by
+from labnb.instruments.limits import Bounds, unknown
+from labnb.instruments.message import Unit, number_of, units_of
+from labnb.instruments.ramp import Interlock, Pace
+from labnb.instruments.validators import Bool
+
+if TYPE_CHECKING:
+    from labnb.instruments.parameter import Parameter
+    from labnb.instruments.quantity import Quantity
+
+_SWITCH = Bool()
+
+
+class Guarded:
+    """The part of an instrument that forbids. A subclass says which parameters there are."""
+
+    settings: ClassVar[tuple[Setting, ...]] = ()
+    """Commands beyond the declared parameters' own in which limits have to be recognised."""
+
+    name: str
+
+    def __init__(self) -> None:
+        self.known: dict[str, tuple[Any, str]] = {}  # last set or read: name -> (value, unit); Any: the quantity's type
+        self.safety: dict[str, Bounds] = {}  # limits that people have set, on top of the instrument's ranges
+        self.interlocks: dict[str, list[Interlock]] = {}
+        self.paces: dict[str, Pace] = {name: known.pace for name, known in self.declared().items() if known.pace}
+        self.turns: dict[str, object] = {}  # which ramp of a quantity is the one that goes on
+        self._recognised: tuple[Setting, ...] | None = None
+
+    def declared(self) -> "Mapping[str, Parameter[Any]]":  # Any: of every kind
+        """Return all that is declared, by name."""
+        return {}
+
+    def restrict(self, name: str, bounds: Bounds) -> None:
+        """Put the safety limit of the quantity `name` in force; warn if the value last known lies outside."""
+        self.safety[name] = bounds
+        value, unit = self.known.get(name, (None, ""))
+        if isinstance(value, int | float) and not bounds.low <= value <= bounds.high:
+            warnings.warn(
+                f"{self.name}: {name} is {value:g} {unit}".rstrip()
+                + f", outside of its new safety limit {bounds}; it stays there until it is set",
+                UserWarning,
+                stacklevel=3,
+            )
+
+    def interlock(self, name: str, allows: Callable[[Any], object], otherwise: str) -> None:
+        """Refuse to set the quantity `name` unless `allows(value)`; `otherwise` says what to do: "close the lid".
+
+        Raises LimitError if the instrument has no such quantity.
+        """
+        known = [*self.declared(), *(text for setting in self.settings for text in setting.names if text)]
+        if name not in known and not any(setting.concerns(name) for setting in self.settings):
+            raise LimitError(f"{self.name}: {unknown(name, known, 'quantity to lock')}")
+        self.interlocks.setdefault(name, []).append(Interlock(allows, otherwise))
+
+    def permit(self, name: str, number: float, what: str) -> None:
+        """Raise LimitError unless the safety limit and the interlocks of the quantity `name` allow `number` now."""
+        if (bounds := self.safety.get(name)) is not None:
+            bounds.check(number, what)
+        self.unlocked(name, number, what)
+
+    def unlocked(self, name: str, value: object, what: str) -> None:
+        """Raise LimitError unless the interlocks of the quantity `name` allow `value` now."""
+        for interlock in self.interlocks.get(name, ()):
+            interlock.check(value, what)
+
+    def range_of(self, name: str) -> Bounds | None:
+        """Return what the instrument takes for a quantity that is not a Parameter; None if it is not declared."""
+        return None
+
+    def judge(self, message: str, *, by_hand: bool = False) -> None:
+        """Raise LimitError if the command `message` would set something that limits forbid.
+
+        So does one that touches a limited quantity in a way that cannot be judged, and, `by_hand`, one that would
+        jump where a ramp is declared.
+        """
+        limited = {**self.safety, **self.interlocks, **(self.paces if by_hand else {})}
+        if not limited or _only_asks(message):
+            return
+        try:
+            units = units_of(message)
+        except ValueError as error:
+            raise self._refusal(message, f"it cannot be read ({error})", limited) from None
+        selected: int | None = None
+        for unit in units:
+            selected = selected_by(unit, selected)
+            if unit.asks:
+                continue
+            if restores(unit):
+                raise self._refusal(unit.text, "what it brings back cannot be seen in it", limited)
+            self._judge_unit(unit, selected, limited)
+
+    def _judge_unit(self, unit: Unit, selected: int | None, limited: Mapping[str, object]) -> None:
+        if self._recognised is None:
+            self._recognised = tuple(self._settings())
+        for setting in self._recognised:
+            if setting.matches(unit):
+                for name, text in setting.values(unit, selected, limited):
+                    if isinstance(limited[name], Pace):
+                        raise self._refusal(
+                            unit.text, f"{name} moves in steps; use {self.name}.{name}.set(...)", {name: None}
+                        )
+                    self._judge_value(unit, setting, name, text)
+
+    def _judge_value(self, unit: Unit, setting: Setting, name: str, text: str) -> None:
+        try:
+            value = _SWITCH.read(text) if setting.switch else self._meant(name, text)
+        except ValueError as error:
+            raise self._refusal(unit.text, f"{text!r} sets {name}, and {error}", {name: None}) from None
+        try:
+            if not (setting.switch and not value):  # switching off is never forbidden
+                self.permit(name, cast(float, value), f"{self.name} {name}")
+        except LimitError as error:
+            raise LimitError(f"{error} (in {unit.text!r})") from error
+
+    def _meant(self, name: str, text: str) -> object:
+        """Return what an argument sets. Raises ValueError if that is not sure."""
+        if name in self.declared():
+            return cast("Quantity[Any]", getattr(self, name)).meant_by(text)
+        bounds, whole = self.safety.get(name), self.range_of(name)
+        end = {"MIN": "low", "MINIMUM": "low", "MAX": "high", "MAXIMUM": "high"}.get(text.upper())
+        if end is None:
+            number = number_of(text, whole.unit if whole else bounds.unit if bounds else "")
+        else:
+            number = getattr(whole, end) if whole else None
+        if number is None or math.isinf(number):
+            raise ValueError("how much that is cannot be told")
+        return number
+
+    def _settings(self) -> Iterator[Setting]:
+        yield from self.settings
+        for declared in self.declared().values():
+            setting = declared.setting()
+            if setting is not None:
+                yield setting
+
+    def _refusal(self, text: str, why: str, limited: Mapping[str, object]) -> LimitError:
+        names = ", ".join(limited)
+        return LimitError(
+            f"{self.name}: {text!r} is refused, because {names} has limits and {why}; use the instrument's own methods, "
+            f"or write a plain number in the base unit, naming the channel; nothing was sent"
+        )
+
+
+def _only_asks(message: str) -> bool:
+    """Return whether `message` is one query: most are, and nothing in it needs to be judged."""
+    header = message.split(None, 1)[0] if message.strip() else "?"
+    return header.endswith("?") and ";" not in message and "\n" not in message
