@@ -1,5 +1,6 @@
 """What a measurement is, as values and rules. Standard library only, no event loop, no device."""
 
+from labnb.core.adaptive import AdaptiveAxis, AdaptiveSweep
 from labnb.core.clock import Clock, SystemClock
 from labnb.core.errors import (
     BenchFileError,
@@ -41,6 +42,8 @@ from labnb.core.sink import Sink
 
 __all__ = [
     "ABSENT",
+    "AdaptiveAxis",
+    "AdaptiveSweep",
     "Axis",
     "BenchFileError",
     "CellError",
