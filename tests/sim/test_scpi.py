@@ -4,15 +4,13 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from labnb.sim.headers import Grammar
+from labnb.sim.messages import split_arguments, split_messages, split_units
 from labnb.sim.scpi import (
-    Grammar,
     decode_block,
     encode_block,
     parse_channels,
     parse_number,
-    split_arguments,
-    split_messages,
-    split_units,
 )
 from labnb.sim.status import ScpiError
 
@@ -121,8 +119,12 @@ def test_headers_are_found_in_every_spelling(grammar, header, found):
     assert grammar.find(header) == found
 
 
-@pytest.mark.parametrize("header", ["VOLTA", "VOL", "SOUR", "VOLT2", "VOLT:LEV:X", "*IDN", "", "SOUR9999999:VOLT", "²"])
-def test_other_headers_are_undefined(grammar, header):
+@pytest.mark.parametrize(
+    ("header", "code"),
+    [("VOLTA", -113), ("VOL", -113), ("SOUR", -113), ("VOLT2", -113), ("VOLT:LEV:X", -113), ("*IDN", -113), ("", -113),
+     ("SOUR9999999:VOLT", -114), ("²", -101), ("VOLT&", -101), ("VOLTAGELEVELS", -112)],
+)  # fmt: skip
+def test_other_headers_are_refused_with_what_is_wrong_with_them(grammar, header, code):
     with pytest.raises(ScpiError) as caught:
         grammar.find(header)
-    assert caught.value.code == -113
+    assert caught.value.code == code
