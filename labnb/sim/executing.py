@@ -157,7 +157,8 @@ class Executor:
             return  # cleared meanwhile
         try:
             until = next(operation)
-        except StopIteration:
+        except (StopIteration, ScpiError, InstrumentError) as error:
+            self.refuse(error)
             self._ended(operation)
             self.notice()
             return
@@ -215,7 +216,7 @@ class Executor:
                 if self.status.service_enable:
                     self.notice()
         except ScpiError as error:  # what the parser does not understand ends the message (IEEE 488.2, 6.1.6.1.1)
-            self.status.error(error.code, error.detail)
+            self.refuse(error)
         if answers:
             self._answer(b";".join(answers) + b"\n", fault)
         return None
@@ -228,15 +229,19 @@ class Executor:
             answer = execute(self, call)
             if isinstance(answer, Generator):
                 answer = yield from answer
-        except ScpiError as error:
-            if error.code > -200:
+        except (ScpiError, InstrumentError) as error:
+            if isinstance(error, ScpiError) and error.code > -200:
                 raise
-            self.status.error(error.code, error.detail)
-            return None
-        except InstrumentError as error:  # the circuit has no solution
-            self.status.error(-300, str(error))
+            self.refuse(error)
             return None
         return answer.encode("latin-1", "replace") if isinstance(answer, str) else answer
+
+    def refuse(self, error: Exception) -> None:
+        """Queue what has gone wrong, if anything has."""
+        if isinstance(error, ScpiError):
+            self.status.error(error.code, error.detail)
+        elif isinstance(error, InstrumentError):  # the circuit has no solution
+            self.status.error(-300, str(error))
 
     def _answer(self, data: bytes, fault: Fault | None) -> None:
         ready = self.now + self.query_time_s - self.setting_time_s

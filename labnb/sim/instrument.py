@@ -8,6 +8,7 @@ import random
 from collections.abc import Mapping
 from typing import TYPE_CHECKING, ClassVar
 
+from labnb.core import InstrumentError
 from labnb.sim.commands import Operation, command, declared
 from labnb.sim.executing import Executor
 from labnb.sim.headers import Grammar
@@ -65,8 +66,11 @@ class Instrument(Executor):
     def power_cycle(self) -> None:
         """Lose the power and get it again: nothing but the `PON` bit tells of what was before."""
         self.device_clear()
-        self.reset()
         self.status.power_on()
+        try:
+            self.reset()
+        except InstrumentError as error:  # the circuit has no solution, whatever this instrument does
+            self.refuse(error)
 
     # --- channels ---
 

@@ -5,6 +5,7 @@ import random
 from collections.abc import Callable
 from typing import final
 
+from labnb.core import InstrumentError
 from labnb.sim.clock import Timeline
 from labnb.sim.faults import Fault, FaultPlan
 from labnb.sim.instrument import Instrument
@@ -235,7 +236,7 @@ class Port:
                 return self.interface.absent
             try:
                 self.instrument.trigger()
-            except ScpiError as error:
-                self.instrument.status.error(error.code, error.detail)
+            except (ScpiError, InstrumentError) as error:
+                self.instrument.refuse(error)
             self.instrument.notice()
             return "end"

@@ -5,6 +5,7 @@ import itertools
 import pytest
 import pyvisa
 
+from labnb.core import InstrumentError
 from labnb.sim import Bench, Instrument, command, demo_bench, register
 from labnb.sim.scpi import encode_block
 from labnb.sim.settings import Choice, Number, Switch, Text, Whole
@@ -100,6 +101,14 @@ class Trial(Instrument):
         if self.busy:
             raise ScpiError(-213)
         self.begin(self._last())
+
+    def _failing(self, error):
+        yield self.now + 1.0
+        raise error
+
+    @command("INITiate:FAIL")
+    def _initiate_failing(self, call):
+        self.begin(self._failing(InstrumentError("no solution") if call.arguments else ScpiError(-221)))
 
     @command("READ?")
     def _read(self, call):

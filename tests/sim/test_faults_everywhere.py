@@ -105,9 +105,7 @@ def test_a_block_with_a_question_mark_in_it_is_a_setting(opened, trials, interfa
 
 
 @everywhere
-def test_what_is_unplugged_is_not_listed_cannot_be_opened_and_keeps_its_settings(
-    opened, open_trial, trials, interface
-):
+def test_what_is_unplugged_is_not_listed_cannot_be_opened_and_keeps_its_settings(opened, open_trial, trials, interface):
     manager = opened.visalib.resource_manager
     opened.write("VOLT 5;:FOO")
     trials.fault(interface, "disconnect", match="IDN")

@@ -6,7 +6,9 @@ N = "+{:.8E}".format
 
 
 def rows(*table):
-    return pytest.mark.parametrize(("message", "answer", "errors"), [row if len(row) == 3 else (*row, []) for row in table])
+    return pytest.mark.parametrize(
+        ("message", "answer", "errors"), [row if len(row) == 3 else (*row, []) for row in table]
+    )
 
 
 @rows(

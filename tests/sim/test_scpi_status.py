@@ -127,3 +127,12 @@ def test_an_unread_answer_is_discarded_where_messages_end_and_shifts_the_others_
     instrument = open_trial(interface)
     instrument.write("*IDN?")
     assert [instrument.query(each).strip() for each in ("*TST?", "SYST:ERR?")] == answers
+
+
+@pytest.mark.parametrize(("message", "code"), [("INIT:FAIL", "-221"), ("INIT:FAIL 1", "-300")])
+def test_an_operation_that_fails_in_the_background_is_over_and_its_error_is_queued(trials, ask_trial, message, code):
+    ask_trial(message)
+    assert ask_trial("*OPC?;:SYST:ERR?").startswith(f"1;{code}")
+    ask_trial(message)
+    trials.wait(2.0)
+    assert ask_trial("SYST:ERR?;*OPC?").startswith(code)

@@ -2,7 +2,7 @@
 
 import random
 
-import numpy
+import numpy as np
 import pytest
 
 MEGABYTE = 1_000_000
@@ -27,10 +27,10 @@ def test_a_megabyte_goes_there_and_back_unharmed(open_trial, trials, interface, 
 @EVERYWHERE
 def test_numbers_go_there_and_back_in_either_order_of_bytes(open_trial, interface):
     instrument = open_trial(interface)
-    values = numpy.linspace(-1, 1, 2001)
+    values = np.linspace(-1, 1, 2001)
     for big in (False, True):
         instrument.write_binary_values("DATA ", values, datatype="d", is_big_endian=big)
-        back = instrument.query_binary_values("DATA?", datatype="d", is_big_endian=big, container=numpy.array)
+        back = instrument.query_binary_values("DATA?", datatype="d", is_big_endian=big, container=np.array)
         assert (back == values).all()
 
 

@@ -58,7 +58,8 @@ def test_who_knows_the_key_shares_the_lock(open_trial, two):
     third = open_trial("usb")
     key = one.lock()
     assert other.lock(requested_key=key) == key
-    assert one.query("*TST?") and other.query("*TST?")
+    assert one.query("*TST?")
+    assert other.query("*TST?")
     assert failure(third.query, "*TST?") == LOCKED
     assert failure(third.lock, timeout=0) == LOCKED
     assert failure(third.lock, timeout=0, requested_key="another") == LOCKED
@@ -69,7 +70,8 @@ def test_who_knows_the_key_shares_the_lock(open_trial, two):
     one.unlock()
     assert failure(one.query, "*TST?") == LOCKED
     other.unlock()
-    assert one.query("*TST?") and third.query("*TST?")
+    assert one.query("*TST?")
+    assert third.query("*TST?")
 
 
 def test_a_key_may_be_chosen_and_is_made_up_otherwise(two):
@@ -80,7 +82,8 @@ def test_a_key_may_be_chosen_and_is_made_up_otherwise(two):
     one.unlock()
     first = one.lock()
     one.unlock()
-    assert first and one.lock() != first
+    assert first
+    assert one.lock() != first
 
 
 def test_who_shares_may_be_alone_for_a_while(two):
