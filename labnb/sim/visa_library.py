@@ -106,7 +106,9 @@ class SessionTable(highlevel.VisaLibraryBase):
         if port is None or connection is None:
             self._fail(session, StatusCode.error_resource_not_found)
         number = next(self._numbers)
-        opened = self._sessions[number] = Session(name, port, connection, session, lambda each: self._handle(number, each))
+        opened = self._sessions[number] = Session(
+            name, port, connection, session, lambda each: self._handle(number, each)
+        )
         port.sessions.add(opened)
         for mode, kind in ((Lock.exclusive, Lock.exclusive), (Lock.shared, Lock.shared)):
             if int(access_mode) & mode:
