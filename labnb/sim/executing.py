@@ -157,10 +157,12 @@ class Executor:
             return  # cleared meanwhile
         try:
             until = next(operation)
-        except (StopIteration, ScpiError, InstrumentError) as error:
+        except StopIteration:
+            self._ended(operation)
+            return
+        except (ScpiError, InstrumentError) as error:
             self.refuse(error)
             self._ended(operation)
-            self.notice()
             return
         if operation is self._running:
             self._waits_for_completion = until is None
@@ -174,6 +176,7 @@ class Executor:
         else:
             self._pending = None
             self._completed()
+        self.notice()
 
     def _completed(self) -> None:
         if self._tell_completion:
@@ -236,11 +239,11 @@ class Executor:
             return None
         return answer.encode("latin-1", "replace") if isinstance(answer, str) else answer
 
-    def refuse(self, error: Exception) -> None:
-        """Queue what has gone wrong, if anything has."""
+    def refuse(self, error: ScpiError | InstrumentError) -> None:
+        """Queue what has gone wrong; an InstrumentError says that the circuit has no solution."""
         if isinstance(error, ScpiError):
             self.status.error(error.code, error.detail)
-        elif isinstance(error, InstrumentError):  # the circuit has no solution
+        else:
             self.status.error(-300, str(error))
 
     def _answer(self, data: bytes, fault: Fault | None) -> None:
