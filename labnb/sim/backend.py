@@ -1,90 +1,36 @@
 """How PyVISA reaches a simulated bench: the 24 methods of its library interface that instruments use.
 
-Signatures and names are PyVISA's (`pyvisa.highlevel.VisaLibraryBase`); so are `Any` and the loose types.
-PyVISA keeps one library for each class and path, so the bench is looked up when it is used, not when it is opened.
+Signatures and names are PyVISA's (`pyvisa.highlevel.VisaLibraryBase`); so are `Any` and the loose types. Sessions and
+locks are in `labnb.sim.visa_library`. Whatever goes wrong on the bench is a `VisaIOError`, as with any VISA library.
 """
 
-import itertools
-import math
+import logging
 from typing import Any, final
 
-from pyvisa import attributes, constants, errors, highlevel, rname
-from pyvisa.constants import EventType, InterfaceType, ResourceAttribute, SerialTermination, StatusCode
+from pyvisa import attributes, constants, highlevel
+from pyvisa.constants import EventType, InterfaceType, StatusCode
 from pyvisa.util import LibraryPath
 
-from labnb.sim.bench import Bench
-from labnb.sim.port import Port, Reason
 from labnb.sim.registry import DEFAULT, bench_names, find_bench, full_name
+from labnb.sim.visa_attributes import known_attribute, package_version, takes
+from labnb.sim.visa_events import HANDLER, QUEUE, SUSPENDED, Handler
+from labnb.sim.visa_library import SessionTable
+from labnb.sim.visa_session import seconds
 
-_STATUS: dict[Reason, StatusCode] = {
-    "end": StatusCode.success,
-    "termination": StatusCode.success_termination_character_read,
-    "count": StatusCode.success_max_count_read,
-    "timeout": StatusCode.error_timeout,
-    "lost": StatusCode.error_connection_lost,
-}
-_DISCARDS_INPUT = (
-    constants.BufferOperation.discard_read_buffer
-    | constants.BufferOperation.discard_read_buffer_no_io
-    | constants.BufferOperation.discard_receive_buffer
-    | constants.BufferOperation.discard_receive_buffer2
-)
+_log = logging.getLogger(__name__)
 
-
-@final
-class _Session:
-    """One opened instrument."""
-
-    def __init__(self, name: rname.ResourceName, port: Port) -> None:
-        self.port = port
-        self.kind = (name.interface_type_const, name.resource_class)
-        self.enabled: set[EventType] = set()
-        self.handlers: list[tuple[EventType, Any, Any]] = []  # Any: PyVISA's callbacks
-        self.locks = 0
-        self.attributes: dict[int, Any] = {  # Any: an attribute may be anything
-            ResourceAttribute.resource_name: str(name),
-            ResourceAttribute.resource_class: name.resource_class,
-            ResourceAttribute.interface_type: name.interface_type_const,
-            ResourceAttribute.interface_number: _board(name),
-            ResourceAttribute.resource_manufacturer_name: "labnb",
-        }
-
-    @property
-    def timeout_s(self) -> float:
-        value = self.attributes.get(ResourceAttribute.timeout_value, 2000)
-        return math.inf if value == constants.VI_TMO_INFINITE else value / 1000
-
-    @property
-    def marks_end(self) -> bool:
-        """Raw sockets and serial lines have no END; elsewhere a write ends its message unless told not to."""
-        return self.port.instrument.discards_unread and bool(
-            self.attributes.get(ResourceAttribute.send_end_enabled, True)
-        )
-
-    @property
-    def termination(self) -> bytes | None:
-        """The character that ends a read; a serial line has one unless its END is set otherwise."""
-        get = self.attributes.get
-        serial = self.kind[0] == InterfaceType.asrl and (
-            get(ResourceAttribute.asrl_end_in, SerialTermination.termination_char) == SerialTermination.termination_char
-        )
-        if not serial and not get(ResourceAttribute.termchar_enabled):
-            return None
-        return bytes([get(ResourceAttribute.termchar, 10)])
-
-    @property
-    def shut_out(self) -> bool:
-        """Another session has locked the instrument."""
-        return self.port.locked_by not in (None, self)
-
-
-def _board(name: rname.ResourceName) -> int:
-    board = getattr(name, "board", 0)
-    return int(board) if str(board).isdigit() else 0
+_FLUSHES = [  # one of each line at most: discard or flush what is read, or written; formatted, or not
+    (constants.VI_READ_BUF, constants.VI_READ_BUF_DISCARD),
+    (constants.VI_WRITE_BUF, constants.VI_WRITE_BUF_DISCARD),
+    (constants.VI_IO_IN_BUF, constants.VI_IO_IN_BUF_DISCARD),
+    (constants.VI_IO_OUT_BUF, constants.VI_IO_OUT_BUF_DISCARD),
+]
+_DISCARDS_INPUT = sum(_FLUSHES[0] + _FLUSHES[2])
+_EVENTS = {EventType.service_request, EventType.exception, EventType.io_completion}
 
 
 @final
-class LabnbVisaLibrary(highlevel.VisaLibraryBase):
+class LabnbVisaLibrary(SessionTable):
     """PyVISA's view of one bench."""
 
     def __new__(cls, library_path: str | LibraryPath = "") -> highlevel.VisaLibraryBase:
@@ -101,216 +47,166 @@ class LabnbVisaLibrary(highlevel.VisaLibraryBase):
         return (LibraryPath(DEFAULT),)
 
     @staticmethod
-    def get_debug_info() -> dict[str, str]:
-        """Return the benches' names, for `pyvisa-info`."""
-        return {"Benches": ", ".join(bench_names())}
-
-    def _init(self) -> None:
-        find_bench(str(self.library_path))
-        self._sessions: dict[int, _Session | None] = {}  # None: a resource manager's
-        self._numbers = itertools.count(1)
-
-    @property
-    def bench(self) -> Bench:
-        """The bench behind this library."""
-        return find_bench(str(self.library_path))
-
-    def _session(self, session: Any) -> _Session:
-        found = self._sessions.get(session)
-        if found is None:
-            raise errors.InvalidSession
-        return found
-
-    def _open_session(self, session: Any) -> _Session:
-        found = self._session(session)
-        if found.shut_out:
-            self.handle_return_value(session, StatusCode.error_resource_locked)
-        return found
-
-    def _ok(self, session: Any) -> StatusCode:
-        return self.handle_return_value(session, StatusCode.success)
-
-    # --- sessions ---
-
-    def open_default_resource_manager(self) -> tuple[Any, StatusCode]:
-        """Open the bench."""
-        number = next(self._numbers)
-        self._sessions[number] = None
-        return number, self._ok(number)
-
-    def list_resources(self, session: Any, query: str = "?*::INSTR") -> tuple[str, ...]:
-        """Return the addresses of what is plugged in, as they were given."""
-        return rname.filter([port.instrument.address for port in self.bench.ports if port.plugged], query)
-
-    def open(
-        self,
-        session: Any,
-        resource_name: str,
-        access_mode: Any = constants.AccessModes.no_lock,
-        open_timeout: int = constants.VI_TMO_IMMEDIATE,
-    ) -> tuple[Any, StatusCode]:
-        """Open an instrument."""
-        try:
-            name = rname.ResourceName.from_string(resource_name)
-        except rname.InvalidResourceName:
-            return 0, self.handle_return_value(session, StatusCode.error_invalid_resource_name)
-        port = next((port for port in self.bench.ports if _same(port.instrument.address, str(name))), None)
-        if port is None or not port.plugged:
-            return 0, self.handle_return_value(session, StatusCode.error_resource_not_found)
-        number = next(self._numbers)
-        opened = self._sessions[number] = _Session(name, port)
-        port.sessions.add(opened)
-        if access_mode & constants.AccessModes.exclusive_lock:
-            try:
-                self.lock(number, constants.Lock.exclusive, open_timeout)
-            except errors.VisaIOError:
-                self.close(number)
-                raise
-        return number, self._ok(number)
-
-    def close(self, session: Any) -> StatusCode:
-        """Close an instrument or the bench; a lock is given back."""
-        if session not in self._sessions:
-            raise errors.InvalidSession
-        closed = self._sessions.pop(session)
-        if closed is not None:
-            closed.port.sessions.discard(closed)
-            if closed.port.locked_by is closed:
-                closed.port.locked_by = None
-        return self.handle_return_value(None, StatusCode.success)
+    def get_debug_info() -> dict[str, str | list[str]]:
+        """Return version and benches, for `pyvisa-info`."""
+        return {"Version": package_version(), "Benches": list(bench_names())}
 
     # --- messages ---
 
     def write(self, session: Any, data: bytes) -> tuple[int, StatusCode]:
         """Send bytes."""
-        found = self._open_session(session)
-        reason = found.port.send(bytes(data), end=found.marks_end, timeout_s=found.timeout_s)
-        status = self.handle_return_value(session, _STATUS[reason])
-        self._call_handlers(session, found)
-        return len(data), status
+        found = self._usable(session)
+        return len(data), self._done(session, found, found.send(bytes(data)))
 
     def read(self, session: Any, count: int) -> tuple[bytes, StatusCode]:
         """Receive at most `count` bytes."""
-        found = self._open_session(session)
-        data, reason = found.port.receive(count, timeout_s=found.timeout_s, termination=found.termination)
-        return data, self.handle_return_value(session, _STATUS[reason])
+        found = self._usable(session)
+        data, reason = found.receive(count)
+        return data, self._done(session, found, reason)
 
     def clear(self, session: Any) -> StatusCode:
         """Clear the instrument's buffers."""
-        plugged = self._open_session(session).port.clear()
-        return self.handle_return_value(session, StatusCode.success if plugged else StatusCode.error_connection_lost)
+        found = self._usable(session)
+        return self._done(session, found, found.clear())
 
     def flush(self, session: Any, mask: Any) -> StatusCode:
-        """Discard what has not been read, if `mask` says so; nothing waits to be written."""
-        if int(mask) & int(_DISCARDS_INPUT):
-            self._session(session).port.discard_input()
+        """Discard what a stream has brought and nobody has read, if `mask` says so; nothing waits to be written.
+
+        Where messages end, an answer waits in the instrument and not in the computer: only `clear` discards it.
+        """
+        found, bits = self._usable(session), int(mask)
+        if bits <= 0 or bits > sum(map(sum, _FLUSHES)) or any(bits & one and bits & two for one, two in _FLUSHES):
+            return self._fail(session, StatusCode.error_invalid_mask)
+        if bits & _DISCARDS_INPUT and not found.port.interface.messages:
+            found.port.discard_arrived()
         return self._ok(session)
 
     def read_stb(self, session: Any) -> tuple[int, StatusCode]:
         """Poll the status byte."""
-        found = self._open_session(session)
-        if not found.port.plugged:
-            self.handle_return_value(session, StatusCode.error_connection_lost)
-        return found.port.poll(), self._ok(session)
+        found = self._usable(session)
+        try:
+            byte, reason = found.poll()
+        except LookupError:
+            self._fail(session, StatusCode.error_invalid_setup)
+        return byte, self._done(session, found, reason)
 
     def assert_trigger(self, session: Any, protocol: Any) -> StatusCode:
         """Send a bus trigger."""
-        self._open_session(session).port.trigger()
-        return self._ok(session)
+        found = self._usable(session)
+        try:
+            reason = found.trigger()
+        except LookupError:
+            self._fail(session, StatusCode.error_invalid_setup)
+        return self._done(session, found, reason)
 
     def gpib_control_ren(self, session: Any, mode: Any) -> StatusCode:
-        """Accept remote and local: there is no front panel to lock."""
-        self._session(session)
+        """Set the remote line, which locks no front panel as there is none."""
+        found = self._usable(session)
+        if found.kind[0] not in (InterfaceType.gpib, InterfaceType.usb):
+            return self._fail(session, StatusCode.error_nonsupported_operation)
+        if mode != constants.RENLineOperation.address_gtl:
+            off = mode in (constants.RENLineOperation.deassert, constants.RENLineOperation.deassert_gtl)
+            found.port.shared[constants.VI_ATTR_GPIB_REN_STATE] = int(not off)
         return self._ok(session)
 
     # --- attributes ---
 
     def get_attribute(self, session: Any, attribute: Any) -> tuple[Any, StatusCode]:
-        """Return an attribute, by default PyVISA's."""
+        """Return an attribute of an instrument or of an event."""
+        event = self._contexts.get(session)
+        if event is not None and attribute == constants.VI_ATTR_EVENT_TYPE:
+            return event, self._ok(session)
         found = self._session(session)
-        known = attributes.AttributesByID.get(attribute)
-        if known is None or not known.in_resource(found.kind):
-            return 0, self.handle_return_value(session, StatusCode.error_nonsupported_attribute)
-        return found.attributes.setdefault(attribute, known.default), self._ok(session)
+        known = known_attribute(attribute, found.kind)
+        value = attributes.NotAvailable if known is None else found.get(known)
+        if value is attributes.NotAvailable:
+            self._fail(session, StatusCode.error_nonsupported_attribute)
+        return value, self._ok(session)
 
     def set_attribute(self, session: Any, attribute: Any, attribute_state: Any) -> StatusCode:
         """Set an attribute."""
         found = self._session(session)
-        known = attributes.AttributesByID.get(attribute)
-        if known is None or not known.in_resource(found.kind):
-            return self.handle_return_value(session, StatusCode.error_nonsupported_attribute)
+        known = known_attribute(attribute, found.kind)
+        if known is None:
+            return self._fail(session, StatusCode.error_nonsupported_attribute)
         if not known.write:
-            return self.handle_return_value(session, StatusCode.error_attribute_read_only)
-        found.attributes[attribute] = attribute_state
-        return self._ok(session)
-
-    # --- locks ---
-
-    def lock(self, session: Any, lock_type: Any, timeout: int, requested_key: str | None = None) -> tuple[str, Any]:
-        """Lock the instrument for this session, at once or not at all; may be nested."""
-        found = self._session(session)
-        if lock_type != constants.Lock.exclusive:
-            return "", self.handle_return_value(session, StatusCode.error_nonsupported_operation)
-        if found.shut_out:
-            return "", self.handle_return_value(session, StatusCode.error_resource_locked)
-        found.port.locked_by = found
-        found.locks += 1
-        return "", self._ok(session)
-
-    def unlock(self, session: Any) -> StatusCode:
-        """Undo one lock."""
-        found = self._session(session)
-        if found.locks == 0:
-            return self.handle_return_value(session, StatusCode.error_session_not_locked)
-        found.locks -= 1
-        if found.locks == 0:
-            found.port.locked_by = None
+            return self._fail(session, StatusCode.error_attribute_read_only)
+        if not takes(known, attribute_state):
+            return self._fail(session, StatusCode.error_nonsupported_attribute_state)
+        if not known.local:
+            self._usable(session)
+        found.set(known, attribute_state)
         return self._ok(session)
 
     # --- events: the service request ---
 
     def enable_event(self, session: Any, event_type: Any, mechanism: Any, context: None = None) -> StatusCode:
-        """Let events of a type be waited for or handled."""
-        self._session(session).enabled.add(event_type)
+        """Let events of a type be waited for, handled, or kept for being handled later."""
+        found = self._session(session)
+        if event_type not in _EVENTS or not found.port.interface.messages:
+            return self._fail(session, StatusCode.error_invalid_event)
+        if int(mechanism) not in (QUEUE, HANDLER, SUSPENDED, QUEUE | HANDLER, QUEUE | SUSPENDED):
+            return self._fail(session, StatusCode.error_invalid_mechanism)
+        if int(mechanism) & HANDLER and not any(each[0] == event_type for each in found.events.handlers):
+            return self._fail(session, StatusCode.error_handler_not_installed)
+        found.events.enable(event_type, int(mechanism))
+        found.port.timeline.let_go()
         return self._ok(session)
 
     def disable_event(self, session: Any, event_type: Any, mechanism: Any) -> StatusCode:
         """Undo `enable_event`."""
-        enabled = self._session(session).enabled
-        enabled.clear() if event_type == EventType.all_enabled else enabled.discard(event_type)
+        self._session(session).events.disable(event_type, int(mechanism))
         return self._ok(session)
 
     def discard_events(self, session: Any, event_type: Any, mechanism: Any) -> StatusCode:
-        """Do nothing: events are not queued, the status byte itself is looked at."""
-        self._session(session)
+        """Forget the events that wait."""
+        found = self._session(session)
+        if event_type in (EventType.service_request, EventType.all_enabled):
+            found.events.discard(int(mechanism))
         return self._ok(session)
 
     def install_handler(self, session: Any, event_type: Any, handler: Any, user_handle: Any) -> Any:
-        """Call `handler` when a write leaves the instrument requesting service."""
-        self._session(session).handlers.append((event_type, handler, user_handle))
+        """Let `handler` be called for events of a type once they are enabled."""
+        found = self._session(session)
+        if event_type not in _EVENTS or not found.port.interface.messages:
+            self._fail(session, StatusCode.error_invalid_event)
+        found.events.handlers.append((event_type, handler, user_handle))
         return handler, user_handle, handler, self._ok(session)
 
     def uninstall_handler(self, session: Any, event_type: Any, handler: Any, user_handle: Any = None) -> StatusCode:
         """Undo `install_handler`."""
+        handlers = self._session(session).events.handlers
+        for place, each in enumerate(handlers):
+            if each[:2] == (event_type, handler) and each[2] is user_handle:
+                del handlers[place]
+                return self._ok(session)
+        return self._fail(session, StatusCode.error_invalid_handler_reference)
+
+    def _handle(self, session: int, handler: Handler) -> object:
+        """Call a handler; what it raises is logged, as there is nobody whom it could be raised to."""
+        if session not in self._sessions:
+            return None
+        context = self._new_context(handler[0])
+        try:
+            return handler[1](session, handler[0], context, handler[2])
+        except Exception:  # noqa: BLE001 - whatever a user's function raises, and it is shown
+            _log.exception("the handler %r of a service request has failed", handler[1])
+            return None
+        finally:
+            self._contexts.pop(context, None)
+
+    def _new_context(self, event: EventType) -> int:
+        context = next(self._numbers)
+        self._contexts[context] = event
+        return context
+
+    def wait_on_event(self, session: Any, in_event_type: Any, timeout: Any) -> tuple[Any, Any, StatusCode]:
+        """Take an event from the queue, and wait for it up to `timeout` ms."""
         found = self._session(session)
-        found.handlers = [each for each in found.handlers if each[:2] != (event_type, handler)]
-        return self._ok(session)
-
-    def _call_handlers(self, session: Any, found: _Session) -> None:
-        if found.handlers and EventType.service_request in found.enabled and found.port.poll() & 64:
-            for event_type, handler, user_handle in found.handlers:
-                handler(session, event_type, None, user_handle)
-
-    def wait_on_event(self, session: Any, in_event_type: Any, timeout: int) -> tuple[Any, Any, StatusCode]:
-        """Wait until the instrument requests service."""
-        found = self._session(session)
-        if in_event_type not in found.enabled:
-            self.handle_return_value(session, StatusCode.error_not_enabled)
-        timeout_s = math.inf if timeout == constants.VI_TMO_INFINITE else timeout / 1000
-        came = found.port.wait_for_service(timeout_s)
-        status = self.handle_return_value(session, StatusCode.success if came else StatusCode.error_timeout)
-        return in_event_type, None, status
-
-
-def _same(address: str, canonical: str) -> bool:
-    return str(rname.ResourceName.from_string(address)).upper() == canonical.upper()
+        if not found.events.enabled(in_event_type):
+            self._fail(session, StatusCode.error_not_enabled)
+        came = found.events.wait(seconds(constants.VI_TMO_INFINITE if timeout is None else timeout))
+        found.port.timeline.let_go()
+        if not came:
+            self._fail(session, StatusCode.error_timeout)
+        return EventType.service_request, self._new_context(EventType.service_request), self._ok(session)

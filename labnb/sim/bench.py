@@ -81,7 +81,7 @@ class Bench:
         return fault
 
     def reconnect(self, device: str | Instrument) -> None:
-        """Put the plug back that a `disconnect` fault has pulled."""
+        """Put the plug back that a `disconnect` fault has pulled; see `labnb.sim.interface` for what lives on."""
         self._port_of(device).plug()
 
     def _port_of(self, device: str | Instrument) -> Port:
@@ -97,3 +97,4 @@ class Bench:
         """Let `seconds` of bench time pass."""
         with self.timeline.changed:
             self.timeline.wait_until(self.timeline.now + seconds)
+        self.timeline.let_go()

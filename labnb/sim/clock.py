@@ -9,6 +9,7 @@ import itertools
 import math
 import threading
 import time
+from collections import deque
 from collections.abc import Callable
 from typing import Literal, Protocol, final
 
@@ -80,6 +81,7 @@ class Timeline:
         self._events: list[tuple[float, int, Callable[[], None]]] = []
         self._order = itertools.count()
         self._event_time: float | None = None
+        self._afterwards: deque[Callable[[], None]] = deque()
 
     @property
     def now(self) -> float:
@@ -119,3 +121,39 @@ class Timeline:
             self._clock.wait(self.changed, when)
         if self._events:
             self.catch_up()
+
+    def wait_for(self, ready: Callable[[], bool], timeout_s: float) -> bool:
+        """Wait until `ready` says so; return False when it does not in time. `changed` is held by the caller."""
+        deadline = self.now + timeout_s
+        while True:
+            self.catch_up()
+            if ready():
+                return True
+            if self.now >= deadline or not self.wait_once(min(deadline, self.next_event())):
+                return False
+
+    # --- what is done when nobody holds the bench ---
+
+    def afterwards(self, action: Callable[[], None]) -> None:
+        """Do `action` when the bench is let go of: it may take long, or use the bench itself."""
+        self._afterwards.append(action)
+        self.changed.notify_all()
+
+    @property
+    def unsettled(self) -> bool:
+        """Something is to be done afterwards."""
+        return bool(self._afterwards)
+
+    def let_go(self) -> None:
+        """Do what was put off if time skips; a bench with the real clock has a thread for that."""
+        if self._afterwards and self.kind == "skip":
+            self.settle()
+
+    def settle(self) -> None:
+        """Do what was put off; call it without `changed`."""
+        while self._afterwards:
+            try:
+                action = self._afterwards.popleft()
+            except IndexError:  # another thread has taken it
+                return
+            action()

@@ -5,7 +5,7 @@ import re
 from dataclasses import dataclass
 from typing import Literal, final, get_args
 
-FaultKind = Literal["disconnect", "drop", "duplicate", "garbage", "slow", "timeout", "truncate"]
+FaultKind = Literal["disconnect", "drop", "duplicate", "garbage", "reboot", "slow", "timeout", "truncate"]
 
 
 @dataclass(frozen=True, slots=True)
@@ -18,9 +18,12 @@ class Fault:
     | `drop` | it never arrives; a query then times out, a setting is lost in silence |
     | `duplicate` | its answer comes twice |
     | `garbage` | its answer is as long, but random bytes before the terminator |
+    | `reboot` | the instrument loses its power before it arrives, and is back after `delay_s`, with settings as after `*RST`, no errors, and bit 7 (power on) of `*ESR?` |
     | `slow` | its answer comes `delay_s` later |
     | `timeout` | a query is executed but its answer never comes; sending a setting itself times out |
-    | `truncate` | the second half of its answer, with the terminator, is missing |
+    | `truncate` | the second half of its answer, with terminator and END, is missing: the read times out |
+
+    How a lost connection shows depends on the interface: see `labnb.sim.interface`.
 
     It strikes messages in which the regular expression `match` is found (case does not matter), lets the first
     `after` of them pass, and strikes `times` times (None: for ever), each with probability `chance`.
@@ -66,17 +69,17 @@ class FaultPlan:
                 return armed.fault
         return None
 
-    def spoil(self, fault: Fault, answer: bytes) -> list[bytes]:
-        """Return what arrives in place of `answer`."""
+    def spoil(self, fault: Fault, answer: bytes) -> list[tuple[bytes, bool]]:
+        """Return what arrives in place of `answer`, each piece with whether its end is marked."""
         if fault.kind == "timeout":
             return []
         if fault.kind == "duplicate":
-            return [answer, answer]
+            return [(answer, True), (answer, True)]
         if fault.kind == "truncate":
-            return [answer[: len(answer) // 2]]
+            return [(answer[: len(answer) // 2], False)]
         if fault.kind == "garbage":
-            return [bytes(self._rng.randrange(0x80, 0x100) for _ in answer[:-1]) + answer[-1:]]
-        return [answer]
+            return [(bytes(self._rng.randrange(0x80, 0x100) for _ in answer[:-1]) + answer[-1:], True)]
+        return [(answer, True)]
 
 
 @final

@@ -14,7 +14,16 @@ from collections.abc import Callable, Sequence
 from functools import partial
 from typing import TYPE_CHECKING, Generic, TypeVar, cast, overload
 
-from labnb.sim.scpi import Call, expand, format_number, parse_number, parse_switch, short_form
+from labnb.sim.headers import expand, short_form
+from labnb.sim.scpi import (
+    Call,
+    format_number,
+    format_text,
+    is_word,
+    parse_number,
+    parse_switch,
+    parse_text,
+)
 from labnb.sim.status import ScpiError
 
 if TYPE_CHECKING:
@@ -68,7 +77,7 @@ class Setting(Generic[T]):
 
     def command(self, instrument: "Instrument", call: Call) -> None:
         """Execute `HEADER value`."""
-        call.require(1, 1)
+        self._plain(call).require(1, 1)
         for key in instrument.keys_of(self.keys, call):
             self.parse(call.arguments[0], key)  # all channels or none
         for key in instrument.keys_of(self.keys, call):
@@ -76,8 +85,13 @@ class Setting(Generic[T]):
 
     def query(self, instrument: "Instrument", call: Call) -> str:
         """Answer `HEADER?`, for several channels separated by commas."""
-        call.require(0, 1)
+        self._plain(call).require(0, 1)
         return ",".join([self.answer(instrument, key, call.arguments) for key in instrument.keys_of(self.keys, call)])
+
+    def _plain(self, call: Call) -> Call:
+        if call.block is not None:
+            raise ScpiError(-104, "block")
+        return call
 
     def answer(self, instrument: "Instrument", key: Key, arguments: list[str]) -> str:
         """Return the value for `key` as the instrument writes it."""
@@ -181,25 +195,23 @@ class Choice(Setting[str]):
         }
 
     def parse(self, text: str, key: Key) -> str:
-        """Raise -224 for another word."""
+        """Raise -224 for another word, -104 for something else."""
         try:
             return self._choices[text.upper()]
         except KeyError:
-            raise ScpiError(-224, text) from None
+            raise ScpiError(-224 if is_word(text) else -104, text) from None
 
 
 class Text(Setting[str]):
     """A quoted text."""
 
     def parse(self, text: str, key: Key) -> str:
-        """Raise -104 without quotes."""
-        if len(text) < 2 or text[0] != text[-1] or text[0] not in "\"'":
-            raise ScpiError(-104, text)
-        return text[1:-1]
+        """Raise -104 without quotes, -151 for half of them."""
+        return parse_text(text)
 
     def format(self, value: str) -> str:
         """Write in double quotes."""
-        return f'"{value}"'
+        return format_text(value)
 
 
 def spellings(header: str, keys: Sequence[Key]) -> list[tuple[str, Key]]:

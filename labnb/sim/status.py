@@ -10,10 +10,16 @@ ERROR_TEXTS = {
     -104: "Data type error",
     -108: "Parameter not allowed",
     -109: "Missing parameter",
+    -112: "Program mnemonic too long",
     -113: "Undefined header",
     -114: "Header suffix out of range",
+    -121: "Invalid character in number",
+    -123: "Exponent too large",
+    -124: "Too many digits",
     -131: "Invalid suffix",
     -138: "Suffix not allowed",
+    -141: "Invalid character data",
+    -151: "Invalid string data",
     -161: "Invalid block data",
     -211: "Trigger ignored",
     -213: "Init ignored",
@@ -54,6 +60,9 @@ class Status:
         self.service_enable = 0
         self._events = POWER_ON
         self._errors: deque[str] = deque()
+        self._reasons = 0
+        self.requesting = False
+        """Service is requested and nobody has polled."""
 
     def error(self, code: int, detail: str = "") -> None:
         """Queue error `code`; the last place of a full queue says -350."""
@@ -86,12 +95,45 @@ class Status:
         self._errors.clear()
         self._events = 0
 
+    def power_on(self) -> None:
+        """Forget everything, masks too, and remember that the power came on (IEEE 488.2, 11.5.1.2.1)."""
+        self.clear()
+        self.event_enable = self.service_enable = 0
+        self._events = POWER_ON
+        self._reasons, self.requesting = 0, False
+
     def byte(self, *, message_available: bool) -> int:
-        """Return the status byte with the master summary in bit 6."""
+        """Return the status byte with the master summary in bit 6, as `*STB?` does."""
+        byte = self._summary(message_available=message_available)
+        return byte | (SERVICE_REQUEST if byte & self.service_enable else 0)
+
+    def _summary(self, *, message_available: bool) -> int:
         byte = ERROR_AVAILABLE if self._errors else 0
         byte |= MESSAGE_AVAILABLE if message_available else 0
-        byte |= EVENT_SUMMARY if self._events & self.event_enable else 0
-        return byte | (SERVICE_REQUEST if byte & self.service_enable else 0)
+        return byte | (EVENT_SUMMARY if self._events & self.event_enable else 0)
+
+    # --- requesting service, IEEE 488.2 chapter 11.3.3 ---
+
+    def notice(self, *, message_available: bool) -> bool:
+        """Look for a new reason to request service; return whether a request begins now.
+
+        A reason that stays is told once; one that comes while a request stands is part of that request.
+        """
+        reasons = self._summary(message_available=message_available) & self.service_enable
+        new = reasons & ~self._reasons
+        self._reasons = reasons
+        if not reasons:
+            self.requesting = False
+        if not new or self.requesting:
+            return False
+        self.requesting = True
+        return True
+
+    def poll(self, *, message_available: bool) -> int:
+        """Return the status byte with the request in bit 6, and take the request back, as a serial poll does."""
+        byte = self._summary(message_available=message_available)
+        requesting, self.requesting = self.requesting, False
+        return byte | (SERVICE_REQUEST if requesting else 0)
 
 
 def _event_bit(code: int) -> int:

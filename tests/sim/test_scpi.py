@@ -1,18 +1,21 @@
 """The language: what SCPI-99 and IEEE 488.2 say, as a table and as properties."""
 
+import math
+
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from labnb.sim.headers import Grammar, short_form
+from labnb.sim.messages import split_arguments, split_messages, split_units
 from labnb.sim.scpi import (
-    Grammar,
     decode_block,
     encode_block,
+    format_number,
+    format_text,
     parse_channels,
     parse_number,
-    split_arguments,
-    split_messages,
-    split_units,
+    parse_text,
 )
 from labnb.sim.status import ScpiError
 
@@ -52,6 +55,93 @@ def test_channel_lists_keep_their_order(text, channels):
 def test_what_is_no_channel_list_is_refused(text):
     with pytest.raises(ScpiError):
         parse_channels(text)
+
+
+@given(st.floats(allow_nan=False, allow_infinity=False, max_value=1e30, min_value=-1e30))
+def test_a_number_comes_back_to_its_nine_digits(value):
+    assert parse_number(format_number(value)) == pytest.approx(value, rel=5e-9, abs=0)
+
+
+def test_infinity_and_no_number_are_written_as_scpi_has_them():
+    assert [format_number(each) for each in (math.inf, -math.inf, math.nan)] == [
+        "+9.90000000E+37", "-9.90000000E+37", "+9.91000000E+37",
+    ]  # fmt: skip
+
+
+@given(st.integers(0, 2**200), st.sampled_from([("#H", "X"), ("#h", "x"), ("#Q", "o"), ("#B", "b")]))
+def test_a_whole_number_comes_back_from_every_radix(value, radix):
+    prefix, code = radix
+    assert parse_number(f"{prefix}{value:{code}}") == float(value)
+
+
+@given(st.floats(-1e6, 1e6), st.sampled_from(["", "m", "M", "U", "n", "k"]), st.sampled_from(["V", "A", "S", "W"]))
+def test_a_multiplier_is_a_power_of_ten(value, prefix, unit):
+    factor = {"": 1.0, "m": 1e-3, "M": 1e-3, "U": 1e-6, "n": 1e-9, "k": 1e3}[prefix]
+    assert parse_number(f"{value!r} {prefix}{unit}", unit) == pytest.approx(value * factor, abs=1e-300)
+
+
+_TRICKY = st.text(st.sampled_from("\"'#(@),;:1 0aü"), max_size=20)
+
+
+@given(st.one_of(_TRICKY, st.text(st.characters(max_codepoint=255, exclude_characters="\n"))))
+def test_a_text_comes_back_through_a_message_as_it_was(text):
+    (unit,) = split_units(f"LABEL {format_text(text)}")
+    (word,), channels, block = split_arguments(unit.removeprefix("LABEL "))
+    assert (parse_text(word), channels, block) == (text, None, None)
+
+
+@given(_TRICKY)
+def test_a_single_quote_inside_must_be_doubled(text):
+    if "'" in text.replace("''", ""):
+        with pytest.raises(ScpiError) as caught:
+            parse_text(f"'{text}'")
+        assert caught.value.code == -151
+    else:
+        assert parse_text(f"'{text}'") == text.replace("''", "'")
+
+
+@given(
+    st.lists(st.one_of(st.integers(0, 999), st.tuples(st.integers(0, 50), st.integers(0, 50))), min_size=1, max_size=9)
+)
+def test_a_channel_list_comes_back_in_its_order(parts):
+    text = ",".join(str(each) if isinstance(each, int) else f"{each[0]}:{each[1]}" for each in parts)
+    wanted = []
+    for each in parts:
+        first, last = (each, each) if isinstance(each, int) else each
+        wanted += range(first, last + 1) if first <= last else range(first, last - 1, -1)
+    assert parse_channels(f"(@{text})") == tuple(wanted)
+
+
+_MNEMONIC = st.from_regex(r"[A-Z]{1,4}[a-z]{0,6}", fullmatch=True)
+
+
+@given(st.lists(_MNEMONIC, min_size=1, max_size=4), st.data())
+def test_a_header_is_found_in_each_of_its_spellings_and_in_no_other(words, data):
+    grammar = Grammar([(":".join(words), "set"), (":".join(words) + "?", "get")])
+    spelled = [data.draw(st.sampled_from([word, short_form(word)])) for word in words]
+    header = "".join(data.draw(st.sampled_from([char, char.swapcase()])) for char in ":".join(spelled))
+    assert grammar.find(header) == ("set", ())
+    assert grammar.find(header + "?") == ("get", ())
+    place = data.draw(st.integers(0, len(words) - 1))
+    cut = data.draw(st.integers(1, 10))
+    spelled[place] = words[place][:cut]
+    if spelled[place].upper() not in (words[place].upper(), short_form(words[place])):
+        with pytest.raises(ScpiError):
+            grammar.find(":".join(spelled))
+
+
+def outcome(act, *arguments) -> object:
+    try:
+        return act(*arguments)
+    except ScpiError as error:
+        return error.code
+
+
+@given(st.text(st.characters(max_codepoint=255), max_size=30), st.sampled_from(["", "V", "HZ", "OHM"]))
+def test_what_is_read_as_a_number_is_finite_or_beyond_every_limit_or_refused(text, unit):
+    result = outcome(parse_number, text, unit)
+    assert isinstance(result, float) or result in (-104, -121, -123, -124, -131, -138)
+    assert not math.isnan(result)
 
 
 @given(st.binary(max_size=2000), st.integers(0, 9))
@@ -121,8 +211,12 @@ def test_headers_are_found_in_every_spelling(grammar, header, found):
     assert grammar.find(header) == found
 
 
-@pytest.mark.parametrize("header", ["VOLTA", "VOL", "SOUR", "VOLT2", "VOLT:LEV:X", "*IDN", "", "SOUR9999999:VOLT", "²"])
-def test_other_headers_are_undefined(grammar, header):
+@pytest.mark.parametrize(
+    ("header", "code"),
+    [("VOLTA", -113), ("VOL", -113), ("SOUR", -113), ("VOLT2", -113), ("VOLT:LEV:X", -113), ("*IDN", -113), ("", -113),
+     ("SOUR9999999:VOLT", -114), ("²", -101), ("VOLT&", -101), ("VOLTAGELEVELS", -112)],
+)  # fmt: skip
+def test_other_headers_are_refused_with_what_is_wrong_with_them(grammar, header, code):
     with pytest.raises(ScpiError) as caught:
         grammar.find(header)
-    assert caught.value.code == -113
+    assert caught.value.code == code
