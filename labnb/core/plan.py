@@ -13,9 +13,12 @@ import re
 from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass, replace
 from enum import StrEnum
-from typing import cast, final
+from typing import TYPE_CHECKING, cast, final
 
 from labnb.core.errors import PlanError
+
+if TYPE_CHECKING:
+    from labnb.core.adaptive import AdaptiveSweep
 
 Value = bool | int | float | str
 
@@ -280,6 +283,27 @@ class Sweeps:
                     f"sweep.zip: {first!r} has {len(first)} values and {each!r} {len(each)}; they must agree"
                 )
         return replace(first, others=tuple(others))
+
+    def adaptive(
+        self,
+        start: object,
+        stop: object,
+        unit: str | Sequence[str] = "",
+        *,
+        on: str | None = None,
+        goal: float = 0.01,
+        most: int = 1000,
+    ) -> "AdaptiveSweep":
+        """Return a sweep from `start` to `stop` whose points are chosen where `on` (a recorded number) changes most.
+
+        `sweep.adaptive(0, 1, "V", on="current")` chooses one value; with pairs, two:
+        `for x, y in sweep.adaptive((0, 1), (-2, 2), ("V", "T"))`. `on` may be left out if one number is recorded in the
+        loop. It ends when the loss is below `goal`, or after `most` points. Needs the `adaptive` extra.
+        Raises PlanError for ranges that are empty or not finite.
+        """
+        from labnb.core.adaptive import adaptive  # it builds on this module
+
+        return adaptive(start, stop, unit, on=on, goal=goal, most=most)
 
 
 sweep = Sweeps()

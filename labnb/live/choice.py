@@ -16,7 +16,7 @@ from dataclasses import dataclass, replace
 from difflib import get_close_matches
 from enum import StrEnum
 
-from labnb.core import Axis, Group, OpenAxis, PlanError, Span, Variable
+from labnb.core import AdaptiveAxis, Axis, Group, OpenAxis, PlanError, Span, Variable
 
 FAMILY_MOST = 12
 """Curves that an eye still tells apart by colour; with more outer values a map says more."""
@@ -110,6 +110,9 @@ def choose(groups: Sequence[Group], plot: Sequence[str] | None = None) -> Choice
 def _scalar_figure(group: Group, scalars: Sequence[Variable]) -> Choice:
     x = group.axes[-1]
     outer = group.axes[-2] if len(group.axes) > 1 else None
+    if isinstance(x, AdaptiveAxis) and len(x.chosen) == 1:
+        along = next(v for v in scalars if v.name == x.chosen[0])
+        return Choice(Kind.LINES, group.key, along, None, _by_unit(v for v in scalars if v is not along))
     if isinstance(x, OpenAxis):
         return Choice(Kind.STRIP, group.key, x, None, _by_unit(scalars))
     if not isinstance(outer, Axis):

@@ -6,7 +6,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from labnb.core import Axis, Group, OpenAxis, Span, Variable, format_value
+from labnb.core import AdaptiveAxis, Axis, Group, OpenAxis, Span, Traversal, Variable, format_value
 from labnb.live.choice import Choice, Kind, Part, Quantity
 from labnb.live.decimate import LIMIT, Floats, Trail
 from labnb.live.extent import Extent
@@ -24,6 +24,15 @@ class Curve:
     tone: float | None = None
     trail: Trail = field(default_factory=Trail)
     version: int = 0
+    by_x: bool = False
+
+    def points(self) -> tuple[Floats, Floats]:
+        """Return what is drawn; `by_x` from left to right, if they were not measured in that order."""
+        x, y = self.trail.points()
+        if not self.by_x:
+            return x, y
+        order = np.argsort(x, kind="stable")
+        return x[order], y[order]
 
 
 def coordinates(axis: Axis | Span) -> Floats:
@@ -113,6 +122,8 @@ class CurveSet:
         along = self._table.group.axes[-1:] if isinstance(choice.x, Variable) else (choice.x,)
         self.slice = Slice(self._table.group, (*along, choice.outer))
         self.curves = _curves(choice)
+        for curve in self.curves:
+            curve.by_x = _jumps(self._table.group, choice)
         self._coordinates = coordinates(choice.x) if isinstance(choice.x, Axis | Span) else np.empty(0)
         self.x = _x_extent(choice, self._coordinates)
         names = " · ".join(dict.fromkeys(q.name for q in choice.ys))
@@ -196,6 +207,13 @@ class CurveSet:
         """Whether every point is marked: where the plan has so few that they are told apart."""
         x = self._choice.x
         return isinstance(x, Axis) and x.size <= 60
+
+
+def _jumps(group: Group, choice: Choice) -> bool:
+    """Whether the points come in an order in which a line through them would go to and fro."""
+    innermost = group.axes[-1] if group.axes else None
+    shuffled = isinstance(choice.x, Axis) and choice.x.visit.traversal is Traversal.SHUFFLED
+    return shuffled or (isinstance(innermost, AdaptiveAxis) and isinstance(choice.x, Variable))
 
 
 def _column(table: Table, quantity: Quantity, rows: slice) -> Floats:

@@ -89,7 +89,17 @@ def is_sweep_call(node: ast.expr) -> bool:
     function = node.func
     if isinstance(function, ast.Attribute) and function.attr in _VISITS:
         return is_sweep_call(function.value)
-    return _is_sweep(function) or is_zip_call(node)
+    return _is_sweep(function) or is_zip_call(node) or is_adaptive_call(node)
+
+
+def is_adaptive_call(node: ast.expr) -> bool:
+    """Whether `node` lets the points be chosen: `sweep.adaptive(...)`."""
+    return (
+        isinstance(node, ast.Call)
+        and isinstance(node.func, ast.Attribute)
+        and node.func.attr == "adaptive"
+        and _is_sweep(node.func.value)
+    )
 
 
 def is_zip_call(node: ast.expr) -> bool:

@@ -15,9 +15,11 @@ from dataclasses import dataclass, field
 from typing import NoReturn
 
 from labnb.core import CellError
+from labnb.core.adaptive import POINT
 from labnb.notebook._syntax import (
     assigned_names,
     awaits,
+    is_adaptive_call,
     is_sweep_call,
     is_text,
     is_zip_call,
@@ -86,6 +88,7 @@ class _LoopDraft:
     before: int
     after: int = -1
     straight: bool = True
+    chosen: tuple[str, ...] = ()
 
 
 @dataclass
@@ -137,6 +140,7 @@ class _Writer:
                 self._filled(loop.before),
                 self._filled(loop.after),
                 others=loop.names[1:],
+                chosen=loop.chosen,
             )
             for key, loop in enumerate(self._loops)
         )
@@ -195,12 +199,14 @@ class _Writer:
 
     def _sweep(self, node: ast.For) -> list[ast.stmt]:
         names = target_names(node.target)
-        if not names or (len(names) > 1 and is_sweep_call(node.iter) and not is_zip_call(node.iter)):
+        if not names or (len(names) > 1 and is_sweep_call(node.iter) and not _gives_several(node.iter)):
             self._fail(node, "a sweep loop has one name: for voltage in sweep(...), or for x, y in sweep.zip(...)")
         around = self._loop, self._branches, self._plain_loops
-        key = self._open_loop(names, node)
+        adaptive = is_adaptive_call(node.iter)
+        key = self._open_loop((POINT,) if adaptive else names, node)
         self._branches = self._plain_loops = 0
-        node.body = self._block(node.body)
+        chosen = self._choose(key, names, node) if adaptive else []
+        node.body = [*chosen, *self._block(node.body)]
         self._loops[key].after = self._section
         self._loop, self._branches, self._plain_loops = around
         self._section = self._new_section()
@@ -212,6 +218,18 @@ class _Writer:
         if self._awaiting:
             node.body.insert(0, self._rest())
         return [node] if straight else [node, _left(key)]
+
+    def _choose(self, key: int, names: tuple[str, ...], node: ast.For) -> list[ast.stmt]:
+        """Return the statements that record what an adaptive sweep has chosen."""
+        self._loops[key].chosen = names
+        written = list[ast.stmt]()
+        for name in names:
+            target = self._cell_of(self._column(node, name, ""))
+            written.append(ast.copy_location(ast.Assign([target], ast.Name(name, ast.Load())), node))
+        return written
+
+    def _cell_of(self, column: int) -> ast.expr:
+        return ast.Subscript(ast.Name(_row(self._section), ast.Load()), ast.Constant(column), ast.Store())
 
     def _open_loop(self, names: tuple[str, ...], node: ast.AST) -> int:
         for place, name in enumerate(names):
@@ -256,10 +274,9 @@ class _Writer:
         if node.value is None:
             self._fail(node, f"{name!r} has a unit but no value to record")
         column = self._column(node, name, node.annotation.value)
-        row = ast.Subscript(ast.Name(_row(self._section), ast.Load()), ast.Constant(column), ast.Store())
-        return ast.copy_location(ast.Assign([row, node.target], node.value), node)
+        return ast.copy_location(ast.Assign([self._cell_of(column), node.target], node.value), node)
 
-    def _column(self, node: ast.AnnAssign, name: str, unit: str) -> int:
+    def _column(self, node: ast.AnnAssign | ast.For, name: str, unit: str) -> int:
         section = self._sections[self._section]
         if any(name in loop.names for loop in self._loops):
             self._fail(node, f"{name!r} is an axis, so its setpoints are kept anyway; record a reading by another name")
@@ -325,6 +342,10 @@ class _Writer:
         line = lineno - self._first_line
         error.text = self._lines[line] if 0 <= line < len(self._lines) else None
         raise error
+
+
+def _gives_several(iterable: ast.expr) -> bool:
+    return is_zip_call(iterable) or is_adaptive_call(iterable)
 
 
 def _row(section: int) -> str:

@@ -143,7 +143,7 @@ class _LinePlot:
     def _send(self, index: int, curve: Curve, stack: ExitStack) -> None:
         mark = self._marks[index]
         stack.enter_context(mark.hold_sync())
-        x, y = curve.trail.points()
+        x, y = curve.points()
         mark.x, mark.y = self._set.x.drawn(x), self._set.y.drawn(y)
         self._sent[index] = curve.version
 

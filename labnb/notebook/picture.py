@@ -132,7 +132,7 @@ def _draw_curves(figure: "Figure", view: LiveView, choice: Choice) -> None:
     axes.set_axisbelow(True)
     marker = "o" if curves.has_markers else ""
     for index, curve in enumerate(curves.curves):
-        x, y = curve.trail.points()
+        x, y = curve.points()
         (line,) = axes.plot(curves.x.drawn(x), curves.y.drawn(y), color=curve_colour(index, curve), label=curve.label)
         line.set(linewidth=1.3, marker=marker, markersize=2.6)
     _label(axes, curves.x, curves.y)

@@ -12,13 +12,13 @@ from functools import partial
 from itertools import islice
 from typing import Any, cast
 
-from labnb.core import CellError, LoopAxis, PlanError, Sweep
+from labnb.core import AdaptiveSweep, CellError, LoopAxis, PlanError, Sweep
 from labnb.instruments import Instrument
 from labnb.notebook._syntax import is_sweep_call
 from labnb.notebook.cell import BODY, SWEEPS, Cell, compile_cell
 from labnb.notebook.request import Request
 from labnb.notebook.task import known_task
-from labnb.session import Job, Steps, Task, companion_of, time_axis
+from labnb.session import Job, Steps, Task, check_installed, companion_of, time_axis
 
 # The notebook's names may hold anything.
 Namespace = dict[str, Any]
@@ -93,6 +93,10 @@ def _axes(cell: Cell, evaluate: Callable[[], Mapping[int, object]]) -> dict[int,
     axes = dict[int, LoopAxis]()
     for key, values in evaluate().items():
         loop = cell.outline.loops[key]
+        if isinstance(values, AdaptiveSweep):
+            check_installed()
+            axes[key] = values.named(*loop.chosen)
+            continue
         if not isinstance(values, Sweep):
             raise PlanError(f"the loop over {loop.name!r} needs a sweep, got {values!r}")
         axes[key] = values.named(loop.name, *loop.others)

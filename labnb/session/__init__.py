@@ -1,5 +1,6 @@
 """Measurements as people describe them, and the engine that runs them."""
 
+from labnb.session._adaptive import check_installed
 from labnb.session._schedule import time_axis
 from labnb.session._task import Task, companion_of
 from labnb.session._views import forget_view, register_cells, register_view
@@ -26,6 +27,7 @@ __all__ = [
     "Steps",
     "Task",
     "View",
+    "check_installed",
     "companion_of",
     "data_root",
     "describe",

@@ -5,7 +5,8 @@ from dataclasses import dataclass, field
 from types import MappingProxyType
 from typing import Any, final
 
-from labnb.core import Axis, PlanError, SchemaError
+from labnb.core import AdaptiveAxis, Axis, PlanError, SchemaError
+from labnb.core.adaptive import POINT
 from labnb.session._acquire import Acquire, Warn
 from labnb.session._function import Registered, settled
 from labnb.session._gate import Order
@@ -317,6 +318,52 @@ class Grid(_Body):
             await self.stop_if_asked_async(steps)
 
 
+@final
+class Chosen(_Body):
+    """Points that are chosen by what was measured at those before: one loop over `point`."""
+
+    def __init__(self, axis: AdaptiveAxis, functions: Functions, warn: Warn) -> None:
+        super().__init__(functions, warn)
+        _refuse_levels(functions, "an adaptive parameter is the only one")
+        self._names = axis.chosen
+        self._row = Row(0, [self.bound(a) for a in functions.acquires], self.setpoints, frozenset({POINT}))
+        self._row.declare_extra(*(Record(name, unit) for name, unit in zip(axis.chosen, axis.sweep.units, strict=True)))
+        self.outline = Outline((Loop(0, POINT, None, None, 0, chosen=axis.chosen),), (Section(0, 0, ()),))
+
+    def walk(self, steps: Steps) -> None:
+        for value in steps.loop(0):
+            chosen = self._go_to(value)
+            self._keep(steps, self._row, self._with(chosen, self._row.collect()))
+            self.stop_if_asked(steps)
+
+    async def walk_async(self, steps: Steps) -> None:
+        for value in steps.loop(0):
+            if steps.due:
+                await steps.rest()
+            chosen = self._go_to(value)
+            self._keep(steps, self._row, self._with(chosen, await self._row.collect_async(steps)))
+            await self.stop_if_asked_async(steps)
+
+    def _go_to(self, value: Yielded) -> dict[str, object]:
+        chosen = dict[str, object](zip(self._names, value if isinstance(value, tuple) else (value,), strict=True))
+        self.setpoints.update(chosen)
+        return chosen
+
+    def _with(self, chosen: dict[str, object], results: dict[str, object]) -> dict[str, object]:
+        for name in chosen:
+            if name in results:
+                raise SchemaError(f"a measurement function returned {name!r}, which is a parameter")
+        return {**chosen, **results}
+
+
+def _refuse_levels(functions: Functions, why: str) -> None:
+    """Raise PlanError if a function belongs to a parameter of a grid, where there is none."""
+    for function in (*functions.acquires, *functions.hooks):
+        axis = function.per if isinstance(function, Acquire) else function.axis
+        if axis is not None:
+            raise PlanError(f"{function.kind} {function.name!r} belongs to the parameter {axis!r}, but {why}")
+
+
 LATENESS = Record("lateness", "s", "how long after its scheduled time the point was begun")
 
 
@@ -326,13 +373,7 @@ class Series(_Body):
 
     def __init__(self, functions: Functions, interval_s: float, duration_s: float | None, warn: Warn) -> None:
         super().__init__(functions, warn)
-        for function in (*functions.acquires, *functions.hooks):
-            axis = function.per if isinstance(function, Acquire) else function.axis
-            if axis is not None:
-                raise PlanError(
-                    f"{function.kind} {function.name!r} belongs to the parameter {axis!r}, but a run with duration= "
-                    "or interval= sweeps none"
-                )
+        _refuse_levels(functions, "a run with duration= or interval= sweeps none")
         self._interval_s, self._duration_s = interval_s, duration_s
         calls = [self.bound(acquire) for acquire in functions.acquires]
         self._row = Row(0, calls, self.setpoints, frozenset({"time"}))

@@ -7,17 +7,30 @@ from pathlib import Path
 from types import TracebackType
 from typing import Any, Self, TypeVar, overload
 
-from labnb.core import Axis, InstrumentError, LoopAxis, Plan, PlanError, RecordError, Sweep, check_name, sweep
+from labnb.core import (
+    AdaptiveAxis,
+    AdaptiveSweep,
+    Axis,
+    InstrumentError,
+    LoopAxis,
+    Plan,
+    PlanError,
+    RecordError,
+    Sweep,
+    check_name,
+    sweep,
+)
 from labnb.instruments import Instrument, connect, connect_async, live_instruments
 from labnb.record import find_unfinished
 from labnb.session import _views
 from labnb.session._acquire import Acquire, acquire_of
 from labnb.session._active import make_all_safe
+from labnb.session._adaptive import check_installed
 from labnb.session._blocking import run_blocking
 from labnb.session._function import Registered, source_of, wants_of
 from labnb.session._schedule import time_axis
 from labnb.session._task import OnError, Task, companion_of, task_of
-from labnb.session._walk import Functions, Grid, Hook, Series
+from labnb.session._walk import Chosen, Functions, Grid, Hook, Series
 from labnb.session.bench import Bench
 from labnb.session.job import Job
 from labnb.session.run import Run
@@ -66,6 +79,7 @@ class MeasurementSession:
         self._hooks: dict[tuple[str | None, bool, str], Hook] = {}
         self._until: Registered | None = None
         self._repeats: Axis | None = None
+        self._adaptive: AdaptiveAxis | None = None
         self._blocking = False
         self._bench = bench
         self._instruments: dict[str, tuple[object, Instrument]] = {}
@@ -180,13 +194,15 @@ class MeasurementSession:
     def parameter(
         self,
         name: str | tuple[str, ...],
-        values: "Sweep | Iterable[object]",
+        values: "Sweep | AdaptiveSweep | Iterable[object]",
         unit: str | None = None,
         notes: str = "",
-    ) -> Axis:
+    ) -> LoopAxis:
         """Declare a sweep axis; the first one declared is the outermost. Declaring it again replaces it.
 
         `parameter(("x", "y"), sweep.zip(xs, ys))` sweeps two in lock-step, along the one dimension `x`.
+        `parameter("x", sweep.adaptive(0, 1, "V", on="y"))` lets the points be chosen by what is measured, along the
+        dimension `point`; it is then the only parameter.
         Raises PlanError if `values` are empty, not one-dimensional or not finite, or the name cannot be used.
         """
         first, *others = (name,) if isinstance(name, str) else name
@@ -195,6 +211,12 @@ class MeasurementSession:
                 raise PlanError(f"{each!r} is an instrument of this session already; choose another name")
             if each in _RESERVED:
                 raise PlanError(f"parameter {each!r}: functions get something else by this name; choose another")
+        if isinstance(values, AdaptiveSweep):
+            check_installed()
+            self._adaptive = values.named(first, *others)
+            self._axes.clear()
+            return self._adaptive
+        self._adaptive = None
         if not isinstance(values, Sweep):
             values = sweep(values)
         axis = values.named(first, *others, unit=unit, notes=notes)
@@ -370,13 +392,17 @@ class MeasurementSession:
         functions = Functions(acquires, tuple(self._hooks.values()), self._until, instruments)
         warnings = _Warnings()
         axes = dict[int, LoopAxis]()
-        if duration is None and interval is None:
+        if self._adaptive is not None and duration is None and interval is None:
+            axes[0] = self._adaptive
+            walk = Chosen(self._adaptive, functions, warnings)
+        elif duration is None and interval is None:
             walk = Grid(self.plan.axes, functions, warnings)
             axes.update(enumerate(self.plan.axes))
         else:
             axes[0] = self._schedule(duration, interval)
             walk = Series(functions, float(interval or 0), duration, warnings)
-        self._check_wants(instruments, [name for axis in axes.values() for name in axis.names])
+        chosen = () if self._adaptive is None else self._adaptive.chosen
+        self._check_wants(instruments, [*chosen, *(name for axis in axes.values() for name in axis.names)])
         job = Job(
             self.name,
             walk.outline,

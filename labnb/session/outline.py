@@ -39,7 +39,8 @@ class Section:
 class Loop:
     """One sweep loop: `before` is the section to commit when it is entered, `after` at the end of each pass.
 
-    `others` are the names of what is swept in lock-step with `name`.
+    `others` are the names of what is swept in lock-step with `name`; `chosen`, in an adaptive sweep over `point`, what
+    is chosen at each point, which its body records.
     """
 
     key: int
@@ -49,6 +50,7 @@ class Loop:
     after: int | None = None
     notes: str = ""
     others: tuple[str, ...] = ()
+    chosen: tuple[str, ...] = ()
 
 
 @dataclass(frozen=True, slots=True)

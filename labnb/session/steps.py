@@ -5,10 +5,13 @@ Both faces use it: a compiled cell and `Measurement` call `loop` and fill `rows`
 
 import time
 from collections.abc import Awaitable, Callable, Iterator, Sequence
+from dataclasses import replace
 from typing import Any, cast
 
 from labnb.core import (
     ABSENT,
+    AdaptiveAxis,
+    AdaptiveSweep,
     Axis,
     Group,
     LoopAxis,
@@ -23,6 +26,7 @@ from labnb.core import (
     infer_variable,
 )
 from labnb.instruments import Action, Reading
+from labnb.session._adaptive import Learner
 from labnb.session._gate import Gate, Order
 from labnb.session._resumed import Measured
 from labnb.session.outline import Loop, Outline, Record, Section
@@ -136,6 +140,8 @@ class Steps:
         """
         loop = self.outline.loops[key]
         axis = self._axis(loop, values)
+        if isinstance(axis, AdaptiveAxis):
+            return self._seek(loop, axis)
         if not isinstance(axis, Axis):
             raise PlanError(f"axis {axis.name!r} follows the clock; it cannot be swept")
         base = self._enter(loop) * axis.size * axis.turns
@@ -173,6 +179,50 @@ class Steps:
         if whole and leaf and slot is not None:
             yield from self._walk_fast(key, setpoints, slot)
         self._current = loop.parent
+
+    def _seek(self, loop: Loop, axis: AdaptiveAxis) -> Iterator[Yielded]:
+        """Yield setpoints that are chosen by what the body recorded at those before."""
+        self._enter(loop)
+        learner, place, on = Learner(axis), 0, ""
+        self._name_units(loop, axis)
+        while (chosen := learner.ask()) is not None:
+            self._places[loop.key], self._current = place, loop.key
+            self._turn()
+            yield chosen
+            self._pass(loop)
+            on = on or self._wanted(loop, axis)  # what a session records is known by now
+            learner.tell(chosen, self._recorded(loop, on), on)
+            place += 1
+        self._current = loop.parent
+
+    def _wanted(self, loop: Loop, axis: AdaptiveAxis) -> str:
+        """Return the name of the number that decides where to measure next."""
+        records = [r.name for slot in self.slots if slot.section.loop == loop.key for r in slot.records]
+        names = [name for name in records if name not in axis.chosen]
+        if axis.sweep.on in names:
+            return axis.sweep.on
+        if axis.sweep.on is None and len(names) == 1:
+            return names[0]
+        said = "say which by on=" if axis.sweep.on is None else f"there is no {axis.sweep.on!r}"
+        raise PlanError(
+            f"the adaptive sweep over {', '.join(axis.chosen)} records {', '.join(names) or 'nothing'}: {said}"
+        )
+
+    def _name_units(self, loop: Loop, axis: AdaptiveAxis) -> None:
+        """Give the chosen values, which are recorded as all others, the units of the sweep."""
+        units = dict(zip(axis.chosen, axis.sweep.units, strict=True))
+        for slot in self.slots:
+            if slot.section.loop == loop.key:
+                slot.records = tuple(replace(r, unit=units.get(r.name, r.unit)) for r in slot.records)
+
+    def _recorded(self, loop: Loop, name: str) -> object:
+        """Return what the last pass of `loop` recorded as `name`."""
+        for slot in self.slots:
+            if slot.section.loop == loop.key:
+                for record, value in zip(slot.records, slot.shown, strict=True):
+                    if record.name == name:
+                        return _result(value)
+        raise PlanError(f"the adaptive sweep is steered by {name!r}, which is not recorded in its loop")
 
     def left(self, key: int) -> None:
         """Commit what loop `key` has recorded in a pass that a `break` has ended."""
@@ -262,6 +312,9 @@ class Steps:
         known = self.axes.get(loop.key)
         if values is None and known is not None:
             return known
+        if isinstance(values, AdaptiveSweep):
+            self.axes[loop.key] = adaptive = values.named(*loop.chosen)
+            return adaptive
         if not isinstance(values, Sweep):
             raise PlanError(f"the loop over {loop.name!r} needs a sweep, got {values!r}")
         axis = values.named(loop.name, *loop.others, notes=loop.notes)
