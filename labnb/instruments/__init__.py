@@ -3,7 +3,21 @@
 from labnb.instruments.action import Action
 from labnb.instruments.arrays import Arrays
 from labnb.instruments.connect import DemoBench, connect, connect_async, demo, live_instruments
-from labnb.instruments.drivers import Channel, Multimeter, PowerSupply, TemperatureController
+from labnb.instruments.drivers import (
+    Channel,
+    ElectronicLoad,
+    Generator,
+    GeneratorChannel,
+    Measured,
+    Multimeter,
+    Oscilloscope,
+    PowerSupply,
+    ScopeChannel,
+    Screenshot,
+    SourceMeter,
+    TemperatureController,
+    Wave,
+)
 from labnb.instruments.guard import Setting
 from labnb.instruments.instrument import Identity, Instrument
 from labnb.instruments.lane import Lane
@@ -24,26 +38,35 @@ __all__ = [
     "Bounds",
     "Channel",
     "DemoBench",
+    "ElectronicLoad",
     "Enum",
+    "Generator",
+    "GeneratorChannel",
     "Identity",
     "Instrument",
     "Ints",
     "Lane",
     "Link",
+    "Measured",
     "Multimeter",
     "Numbers",
+    "Oscilloscope",
     "Parameter",
     "PowerSupply",
     "Quantity",
     "Reading",
     "Relay",
+    "ScopeChannel",
+    "Screenshot",
     "Setting",
+    "SourceMeter",
     "Strings",
     "Switch",
     "TemperatureController",
     "Validator",
     "VisaLink",
     "Watch",
+    "Wave",
     "connect",
     "connect_async",
     "demo",
