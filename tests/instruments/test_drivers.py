@@ -376,3 +376,24 @@ def test_a_raw_command_that_reaches_no_limit_is_sent(lab: DemoBench, bench: Benc
 def test_without_limits_raw_commands_pass(lab: DemoBench, bench: Bench):
     lab.awg.write("SOUR1:VOLT 5;:OUTP1 ON")
     assert (bench["awg"].amplitude(1), bench["awg"].output(1)) == (5, True)
+
+
+@pytest.mark.parametrize(
+    ("name", "quantity", "work"),
+    [
+        ("load", "current", lambda load: load.enable_input()),
+        ("load", "current", lambda load: load.set_load(0.1)),
+        ("awg", "channel 1 voltage", lambda awg: awg.channel(1).on()),
+        ("awg", "channel 1 voltage", lambda awg: awg.write("OUTP1 ON")),
+        ("smu", "voltage", lambda smu: smu.on()),
+        ("smu", "voltage", lambda smu: smu.source_voltage(1, compliance=0.01)),
+    ],
+)
+def test_an_interlock_holds_on_each_path(lab: DemoBench, bench: Bench, name, quantity, work):
+    instrument = getattr(lab, name)
+    instrument.interlock(quantity, lambda value: False, "close the lid")
+    with pytest.raises(LimitError):
+        work(instrument)
+    assert not bench["awg"].output(1)
+    assert not bench["load"].input()
+    assert not bench["smu"].output()

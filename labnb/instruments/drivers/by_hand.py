@@ -36,7 +36,7 @@ class LimitedByHand(Instrument):
         return super().query(command)
 
     def _refuse_blind(self, message: str) -> None:
-        if not self.safety:
+        if not self.safety and not self.interlocks:
             return
         for unit, header in _units(message):
             words = self.reaching_questions if header.endswith("?") else self.reaching

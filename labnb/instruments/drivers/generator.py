@@ -11,6 +11,7 @@ from labnb.instruments.action import Action
 from labnb.instruments.drivers.by_hand import LimitedByHand
 from labnb.instruments.drivers.part import Part, check_number, limit_parts
 from labnb.instruments.drivers.wave import FUNCTIONS, UNTIMED, Wave
+from labnb.instruments.guard import Setting
 from labnb.instruments.limits import Bounds, to_number, unknown
 
 if TYPE_CHECKING:
@@ -41,6 +42,11 @@ class Generator(LimitedByHand):
 
     models = tuple(_RATINGS)
     safe_state = ("OUTP1 OFF", "OUTP2 OFF")
+    settings = (
+        Setting("VOLTage:HIGH", "channel {} voltage"),
+        Setting("VOLTage:LOW", "channel {} voltage"),
+        Setting("FREQuency", "channel {} frequency"),
+    )
     reaching = ("VOLT", "APPL", "FUNC", "OUTP", "FREQ", "SWE", "AM", "FM", "SUM", "COMB", "TRAC", "DATA", "MMEM", "RCL")
 
     def channel(self, number: int) -> "GeneratorChannel":

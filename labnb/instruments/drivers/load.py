@@ -9,6 +9,7 @@ from typing import Any
 from labnb.core import LimitError, LinkError
 from labnb.instruments.action import Action
 from labnb.instruments.drivers.by_hand import LimitedByHand
+from labnb.instruments.guard import Setting
 from labnb.instruments.limits import Bounds, to_bounds, to_number, unknown
 from labnb.instruments.reading import Reading, to_numbers
 
@@ -46,6 +47,7 @@ class ElectronicLoad(LimitedByHand):
 
     models = ("EL33133A",)
     safe_state = ("INP OFF",)
+    settings = tuple(Setting(mode.word, mode.quantity) for mode in _MODES.values())
     reaching = ("CURR", "VOLT", "POW", "RES", "FUNC", "MODE", "INP", "OUTP", "TRAN", "TRG", "LIST", "RCL")
 
     def set_limits(self, limits: Mapping[Any, Any]) -> None:  # Any: as people write it; checked here
@@ -119,8 +121,7 @@ class ElectronicLoad(LimitedByHand):
 
     def _set_load(self, level: float) -> None:
         mode = self._mode()
-        if (limit := self.safety.get(mode.quantity)) is not None:
-            limit.check(level, f"{self.name} {mode.quantity}")
+        self.permit(mode.quantity, level, f"{self.name} {mode.quantity}")
         mode.range.check(level, f"{self.name} {mode.quantity}")
         self.known.pop(mode.quantity, None)  # unknown, should the command fail
         self.send(f"{mode.word} {level!r}")
@@ -133,8 +134,9 @@ class ElectronicLoad(LimitedByHand):
         self.send(f"{mode.word}:RANG {largest!r}")
 
     def _check_present(self, mode: _Mode) -> None:
-        if (limit := self.safety.get(mode.quantity)) is not None:
-            limit.check(self.ask_number(f"{mode.word}?"), f"{self.name} {mode.quantity}, as set in the load,")
+        if mode.quantity in self.safety or mode.quantity in self.interlocks:
+            level = self.ask_number(f"{mode.word}?")
+            self.permit(mode.quantity, level, f"{self.name} {mode.quantity}, as set in the load,")
 
     def _measure(self, query: str, unit: str) -> Reading:
         return Reading(to_numbers(self.ask(query), 1, f"{self.name} ({self.address}): {query!r}")[0], unit, time.time())

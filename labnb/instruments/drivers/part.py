@@ -50,10 +50,9 @@ class Part(Action["Part"]):
         return type(self)(self._owner, self._number, begun)
 
     def _safe(self, quantity: str, value: float) -> None:
-        """Raise LimitError if a safety limit forbids the value."""
+        """Raise LimitError if a safety limit or an interlock forbids the value."""
         name = self._name(quantity)
-        if (limit := self._owner.safety.get(name)) is not None:
-            limit.check(value, f"{self._owner.name} {name}")
+        self._owner.permit(name, value, f"{self._owner.name} {name}")
 
     def _remember(self, values: Mapping[str, tuple[float, str]]) -> None:
         self._owner.known.update({self._name(quantity): pair for quantity, pair in values.items()})

@@ -10,6 +10,7 @@ from labnb.core import InstrumentError, LimitError, LinkError
 from labnb.instruments.action import Action
 from labnb.instruments.drivers.by_hand import LimitedByHand
 from labnb.instruments.drivers.halting import HaltingInstrument
+from labnb.instruments.guard import Setting
 from labnb.instruments.limits import Bounds, to_bounds, to_number, unknown
 from labnb.instruments.parameter import Switch
 from labnb.instruments.reading import Reading, to_numbers
@@ -56,6 +57,7 @@ class SourceMeter(HaltingInstrument, LimitedByHand):
     models = tuple(_RATINGS)
     remote_sensing = Switch("SYST:RSEN ON", "SYST:RSEN OFF", "SYST:RSEN?", doc="Sense by four wires")
     safe_state = ("OUTP OFF",)
+    settings = tuple(Setting(f"SOURce:{word}", quantity) for quantity, word in _WORDS.items())
     reaching = ("SOUR", "PROT", "OUTP", "CONF", "TRIG", "INIT", "RCL")
     reaching_questions = ("MEAS", "CONF")  # a 2400 switches its output on for them
 
@@ -140,9 +142,8 @@ class SourceMeter(HaltingInstrument, LimitedByHand):
         other = _OTHER[quantity]
         along = -compliance if level < 0 else compliance
         for name, value in ((quantity, level), (other, along)):
-            if (limit := self.safety.get(name)) is not None:
-                what = f"{self.name} {name}" if name == quantity else f"{self.name} compliance, {name}"
-                limit.check(value, what)
+            what = f"{self.name} {name}" if name == quantity else f"{self.name} compliance, {name}"
+            self.permit(name, value, what)
         pair = {quantity: abs(level), other: abs(compliance)}
         ratings = _RATINGS[self.identity.model]
         if not any(pair["voltage"] <= volts and pair["current"] <= amps for volts, amps in ratings):
@@ -180,7 +181,7 @@ class SourceMeter(HaltingInstrument, LimitedByHand):
             self.known["compliance"] = (compliance, _UNITS[other])
 
     def _switch_on(self) -> None:
-        if self.safety:
+        if self.safety or self.interlocks:
             function = self.ask("SOUR:FUNC?")
             quantity = "current" if function.startswith("CURR") else "voltage"
             self._allow(quantity, self.ask_number(f"SOUR:{_WORDS[quantity]}?"), self._compliance(quantity))
