@@ -12,7 +12,9 @@ from labnb.instruments.drivers import Multimeter, PowerSupply, TemperatureContro
 from labnb.instruments.finding import find_model
 from labnb.instruments.instrument import Identity, Instrument
 from labnb.instruments.limits import unknown
-from labnb.instruments.visa import VisaLink, check_library, open_visa
+from labnb.instruments.policy import LinkPolicy
+from labnb.instruments.steady import SteadyLink, open_steady
+from labnb.instruments.visa import check_library
 
 DEMO_LIBRARY = "demo@labnb"
 
@@ -49,12 +51,14 @@ def connect(
     limits: Mapping[Any, Any] | None = None,  # Any: each driver has its own keys, and checks them
     leave_on: bool = False,
     timeout_s: float = 5.0,
+    policy: LinkPolicy | None = None,
 ) -> Any:  # Any: its class depends on the key
     """Return the instrument at a VISA address, or of a model: `"keysight/EDU36311A"` with `address=` or `simulate=True`.
 
     An address alone asks the instrument what it is; `driver` says it. `visa_library` is PyVISA's ("@py",
-    "demo@labnb", "my_bench.yaml@labnb"); `limits` and `leave_on` are those of `Instrument`. An instrument that is connected already is
-    returned as it is, so that running a cell again does no harm. No output is changed.
+    "demo@labnb", "my_bench.yaml@labnb"); `limits` and `leave_on` are those of `Instrument`; `policy` says how patiently
+    faults of the connection are dealt with. An instrument that is connected already is returned as it is, so that
+    running a cell again does no harm. No output is changed.
 
     Raises LinkError if nothing, or something else, answers there; InstrumentError for a key that does not exist.
     """
@@ -62,7 +66,7 @@ def connect(
         place = _place(key_or_address, simulate, address, visa_library, driver)
         known = _live.get(place.key)
         if known is None or known.closed:
-            instrument = _open(place, name or place.name, limits, leave_on, timeout_s)
+            instrument = _open(place, name or place.name, limits, leave_on, timeout_s, policy)
             _live[place.key] = instrument
             return instrument
     return _again(known, place, limits, leave_on)
@@ -132,13 +136,20 @@ def _place(
     return _Place(address, library or "", driver or model.driver, wanted)
 
 
-def _open(place: _Place, name: str, limits: Mapping[Any, Any] | None, leave_on: bool, timeout_s: float) -> Instrument:
-    link = open_visa(place.address, place.library, name=name, timeout_s=timeout_s)
+def _open(
+    place: _Place,
+    name: str,
+    limits: Mapping[Any, Any] | None,
+    leave_on: bool,
+    timeout_s: float,
+    policy: LinkPolicy | None,
+) -> Instrument:
+    link = open_steady(place.address, place.library, name=name, timeout_s=timeout_s, policy=policy)
     driver = place.driver or _driver_of(link)
     return driver(link, name=name, address=place.address, limits=limits, leave_on=leave_on)
 
 
-def _driver_of(link: VisaLink) -> type[Instrument]:
+def _driver_of(link: SteadyLink) -> type[Instrument]:
     """Return the class that drives what answers to `*IDN?`; the plain Instrument if none of ours does."""
     try:
         link.clear()

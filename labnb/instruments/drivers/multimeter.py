@@ -3,7 +3,6 @@
 import math
 import time
 
-from labnb.core import LinkError
 from labnb.instruments.action import Action
 from labnb.instruments.instrument import Instrument
 from labnb.instruments.limits import Bounds
@@ -54,11 +53,9 @@ class Multimeter(Instrument):
     def _read(self, wanted: tuple[str, float | None, float], unit: str) -> Reading:
         if wanted != self._configured:
             self._configure(*wanted)
-        try:
-            value = self.ask_number("READ?")
-        except LinkError:
-            self.forget()  # it may have been switched off and on
-            raise
+        value = self.ask_number(
+            "READ?"
+        )  # should it have been switched off and on, the link says so, and `forget` is called
         if abs(value) >= _OVERLOAD:
             value = math.copysign(math.inf, value)
         self.known[f"last {unit}"] = (value, unit)
