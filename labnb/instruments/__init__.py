@@ -22,10 +22,12 @@ from labnb.instruments.guard import Setting
 from labnb.instruments.instrument import Identity, Instrument
 from labnb.instruments.lane import Lane
 from labnb.instruments.limits import Bounds
-from labnb.instruments.link import Link
+from labnb.instruments.link import Link, RawLink
 from labnb.instruments.parameter import Parameter, Switch
+from labnb.instruments.policy import LinkPolicy
 from labnb.instruments.quantity import Quantity, Relay
 from labnb.instruments.reading import Reading
+from labnb.instruments.steady import SteadyLink
 from labnb.instruments.touch import Watch, watching
 from labnb.instruments.validators import Anything, Bool, Enum, Ints, Numbers, Strings, Validator
 from labnb.instruments.visa import VisaLink
@@ -47,6 +49,7 @@ __all__ = [
     "Ints",
     "Lane",
     "Link",
+    "LinkPolicy",
     "Measured",
     "Multimeter",
     "Numbers",
@@ -54,12 +57,14 @@ __all__ = [
     "Parameter",
     "PowerSupply",
     "Quantity",
+    "RawLink",
     "Reading",
     "Relay",
     "ScopeChannel",
     "Screenshot",
     "Setting",
     "SourceMeter",
+    "SteadyLink",
     "Strings",
     "Switch",
     "TemperatureController",

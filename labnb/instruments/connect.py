@@ -21,7 +21,9 @@ from labnb.instruments.finding import canonical, find_model, forget_models, mode
 from labnb.instruments.foreign import find_class, is_open, make, resource_of
 from labnb.instruments.instrument import Identity, Instrument
 from labnb.instruments.limits import unknown
-from labnb.instruments.visa import VisaLink, check_library, open_visa
+from labnb.instruments.policy import LinkPolicy
+from labnb.instruments.steady import SteadyLink, open_steady
+from labnb.instruments.visa import check_library
 
 DEMO_LIBRARY = "demo@labnb"
 
@@ -69,6 +71,7 @@ def connect(
     limits: Mapping[Any, Any] | None = None,  # Any: each driver has its own keys, and checks them
     leave_on: bool = False,
     timeout_s: float = 5.0,
+    policy: LinkPolicy | None = None,
     **options: Any,  # Any: other people's drivers have arguments of their own
 ) -> Any:  # Any: its class depends on the key
     """Return the instrument that `key` stands for. No output is changed.
@@ -81,7 +84,8 @@ def connect(
     connect(ready)                                             a ready instrument is returned as it is
     ```
     `driver` says what drives an address. `visa_library` is PyVISA's ("@py", "fast@labnb", "my_bench.yaml@labnb"); `limits` and
-    `leave_on` are those of `Instrument`; further `options` go to a driver that is not ours. An instrument that is connected
+    `leave_on` are those of `Instrument`; `policy` says how
+    patiently faults of the connection are dealt with; further `options` go to a driver that is not ours. An instrument that is connected
     already is returned as it is, so that running a cell again does no harm.
 
     Raises LinkError if nothing, or something else, answers there; InstrumentError for a key that does not exist.
@@ -99,13 +103,13 @@ def connect(
             raise InstrumentError(f"connect: {unknown(next(iter(options)), _OPTIONS, 'option')}")
         known = _live.get(place.key)
         if known is None or known.closed:
-            instrument = _open(place, name or place.name, limits, leave_on, timeout_s)
+            instrument = _open(place, name or place.name, limits, leave_on, timeout_s, policy)
             _live[place.key] = instrument
             return instrument
     return _again(known, place, limits, leave_on)
 
 
-_OPTIONS = ("simulate", "address", "driver", "visa_library", "name", "limits", "leave_on", "timeout_s")
+_OPTIONS = ("simulate", "address", "driver", "visa_library", "name", "limits", "leave_on", "timeout_s", "policy")
 
 
 async def connect_async(key: "Key | object", /, **options: Any) -> Any:  # Any: those of `connect`
@@ -223,9 +227,16 @@ def _used(library: str) -> dict[str, str]:
     return ours | theirs
 
 
-def _open(place: _Place, name: str, limits: Mapping[Any, Any] | None, leave_on: bool, timeout_s: float) -> Instrument:
+def _open(
+    place: _Place,
+    name: str,
+    limits: Mapping[Any, Any] | None,
+    leave_on: bool,
+    timeout_s: float,
+    policy: LinkPolicy | None,
+) -> Instrument:
     try:
-        link = open_visa(place.address, place.library, name=name, timeout_s=timeout_s)
+        link = open_steady(place.address, place.library, name=name, timeout_s=timeout_s, policy=policy)
         driver = cast("type[Instrument]", place.driver) or _driver_of(link)
         return driver(link, name=name, address=place.address, limits=limits, leave_on=leave_on)
     except LinkError:
@@ -233,7 +244,7 @@ def _open(place: _Place, name: str, limits: Mapping[Any, Any] | None, leave_on: 
         raise
 
 
-def _driver_of(link: VisaLink) -> type[Instrument]:
+def _driver_of(link: SteadyLink) -> type[Instrument]:
     """Return the class that drives what answers to `*IDN?`; the plain Instrument if none of ours does."""
     try:
         link.clear()

@@ -4,7 +4,7 @@ import time
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
-from labnb.core import LimitError, LinkError
+from labnb.core import LimitError
 from labnb.instruments.action import Action
 from labnb.instruments.drivers.halting import HaltingInstrument
 from labnb.instruments.limits import Bounds, unknown
@@ -152,8 +152,5 @@ class Multimeter(HaltingInstrument):
             self._samples = 0  # unknown, should the command fail
             self.send(f"SAMP:COUN {samples}")
             self._samples = samples
-        try:
-            return to_numbers(self.ask("READ?"), samples, f"{self.name} ({self.address}): 'READ?'")
-        except LinkError:
-            self.forget()  # it may have been switched off and on
-            raise
+        # Should it have been switched off and on, the link says so, and `forget` is called.
+        return to_numbers(self.ask("READ?"), samples, f"{self.name} ({self.address}): 'READ?'")
