@@ -164,7 +164,7 @@ def test_a_multimeter_refuses_what_its_data_sheet_does_not_have(lab: DemoBench, 
 
 
 def test_an_answer_with_too_few_numbers_is_no_reading(lab: DemoBench, bench: Bench):
-    bench.fault("dmm", "truncate", match=r"READ\?")
+    bench.fault("dmm", "truncate", match=r"READ\?", times=3)  # also when asked again
     with pytest.raises(LinkError):
         lab.dmm.measure_voltage_dc(samples=5)
     assert lab.dmm.measure_voltage_dc(samples=5).values.shape == (5,)
