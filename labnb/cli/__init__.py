@@ -36,6 +36,10 @@ def _parser() -> argparse.ArgumentParser:
     lab.add_argument("--folder", default="labnb-notebooks", help="where they are copied to (default: %(default)s)")
     lab.add_argument("options", nargs="*", help="passed on to jupyter lab, after --")
     lab.set_defaults(run=_lab)
+
+    doctor = commands.add_parser("doctor", help="tell what is installed here, and what would not work and why")
+    doctor.add_argument("--json", action="store_true", help="for programs")
+    doctor.set_defaults(run=_doctor)
     return parser
 
 
@@ -49,3 +53,9 @@ def _lab(chosen: argparse.Namespace) -> int:
     from labnb.cli.lab import open_lab
 
     return open_lab(chosen.folder, chosen.options)
+
+
+def _doctor(chosen: argparse.Namespace) -> int:
+    from labnb.cli.doctor import run_doctor
+
+    return run_doctor(as_json=chosen.json)

@@ -17,6 +17,7 @@ from labnb.core.errors import (
     RunCancelled,
     RunLocked,
     SchemaError,
+    SettingsLost,
 )
 from labnb.core.jsonable import Json, to_jsonable
 from labnb.core.lifecycle import Event, State, step
@@ -69,6 +70,7 @@ __all__ = [
     "RunLocked",
     "SchemaError",
     "Setpoint",
+    "SettingsLost",
     "Sink",
     "Span",
     "State",

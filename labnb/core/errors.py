@@ -14,6 +14,7 @@ LabnbError
     ├── LimitError    (ValueError)    a safety limit forbids the value; nothing was sent
     ├── LinkError     (OSError)       the connection failed
     │   └── LinkTimeout (TimeoutError) no answer in time
+    ├── SettingsLost                  the instrument was switched off and on; set it up again
     └── CommandError                  the instrument reported an error of its own
 ```
 """
@@ -78,3 +79,7 @@ class LinkTimeout(LinkError, TimeoutError):
 
 class CommandError(InstrumentError):
     """The instrument reported an error of its own after a command."""
+
+
+class SettingsLost(InstrumentError):
+    """The instrument was switched off and on, or may have been: what was set before is gone; nothing was sent."""

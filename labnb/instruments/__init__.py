@@ -3,15 +3,31 @@
 from labnb.instruments.action import Action
 from labnb.instruments.arrays import Arrays
 from labnb.instruments.connect import DemoBench, connect, connect_async, demo, live_instruments
-from labnb.instruments.drivers import Channel, Multimeter, PowerSupply, TemperatureController
+from labnb.instruments.drivers import (
+    Channel,
+    ElectronicLoad,
+    Generator,
+    GeneratorChannel,
+    Measured,
+    Multimeter,
+    Oscilloscope,
+    PowerSupply,
+    ScopeChannel,
+    Screenshot,
+    SourceMeter,
+    TemperatureController,
+    Wave,
+)
 from labnb.instruments.guard import Setting
 from labnb.instruments.instrument import Identity, Instrument
 from labnb.instruments.lane import Lane
 from labnb.instruments.limits import Bounds
-from labnb.instruments.link import Link
+from labnb.instruments.link import Link, RawLink
 from labnb.instruments.parameter import Parameter, Switch
+from labnb.instruments.policy import LinkPolicy
 from labnb.instruments.quantity import Quantity, Relay
 from labnb.instruments.reading import Reading
+from labnb.instruments.steady import SteadyLink
 from labnb.instruments.touch import Watch, watching
 from labnb.instruments.validators import Anything, Bool, Enum, Ints, Numbers, Strings, Validator
 from labnb.instruments.visa import VisaLink
@@ -24,26 +40,38 @@ __all__ = [
     "Bounds",
     "Channel",
     "DemoBench",
+    "ElectronicLoad",
     "Enum",
+    "Generator",
+    "GeneratorChannel",
     "Identity",
     "Instrument",
     "Ints",
     "Lane",
     "Link",
+    "LinkPolicy",
+    "Measured",
     "Multimeter",
     "Numbers",
+    "Oscilloscope",
     "Parameter",
     "PowerSupply",
     "Quantity",
+    "RawLink",
     "Reading",
     "Relay",
+    "ScopeChannel",
+    "Screenshot",
     "Setting",
+    "SourceMeter",
+    "SteadyLink",
     "Strings",
     "Switch",
     "TemperatureController",
     "Validator",
     "VisaLink",
     "Watch",
+    "Wave",
     "connect",
     "connect_async",
     "demo",

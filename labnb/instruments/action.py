@@ -72,6 +72,16 @@ class Deferred(Action[T_co]):
     def __format__(self, spec: str) -> str:
         return format(self.result(), spec)
 
+    def _repr_mimebundle_(self, include: object = None, exclude: object = None) -> dict[str, object]:
+        """Let a notebook show the result: as a picture or a table if it has one."""
+        value = self.result()
+        shown: dict[str, object] = {"text/plain": repr(value)}
+        for kind, name in (("text/html", "_repr_html_"), ("image/png", "_repr_png_")):
+            represent = getattr(value, name, None)
+            if callable(represent) and (data := represent()) is not None:
+                shown[kind] = data
+        return shown
+
     def __bool__(self) -> bool:
         return bool(self.result())
 
@@ -105,7 +115,7 @@ def _forwarded(name: str) -> Callable[..., object]:
 
 for _name in ("float", "int", "neg", "abs", "add", "radd", "sub", "rsub", "mul", "rmul", "truediv", "rtruediv"):
     setattr(Deferred, f"__{_name}__", _forwarded(f"__{_name}__"))
-for _name in ("lt", "le", "gt", "ge", "pow", "rpow", "round"):
+for _name in ("lt", "le", "gt", "ge", "pow", "rpow", "round", "getitem", "len", "iter"):
     setattr(Deferred, f"__{_name}__", _forwarded(f"__{_name}__"))
 
 

@@ -1,76 +1,120 @@
-"""How an address or a model's key becomes a connected instrument; one instrument, and one lane, per connection."""
+"""How a key becomes a connected instrument; one instrument, and one lane, per connection."""
 
 import asyncio
 import threading
 from collections.abc import Mapping
 from dataclasses import dataclass
-from functools import partial
-from typing import Any
+from functools import cached_property, partial
+from typing import Any, cast
 
 from labnb.core import InstrumentError, LinkError
-from labnb.instruments.drivers import Multimeter, PowerSupply, TemperatureController
-from labnb.instruments.finding import find_model
+from labnb.instruments.drivers import (
+    ElectronicLoad,
+    Generator,
+    Multimeter,
+    Oscilloscope,
+    PowerSupply,
+    SourceMeter,
+    TemperatureController,
+)
+from labnb.instruments.finding import canonical, find_model, forget_models, models_at
+from labnb.instruments.foreign import find_class, is_open, make, resource_of
 from labnb.instruments.instrument import Identity, Instrument
 from labnb.instruments.limits import unknown
-from labnb.instruments.visa import VisaLink, check_library, open_visa
+from labnb.instruments.policy import LinkPolicy
+from labnb.instruments.steady import SteadyLink, open_steady
+from labnb.instruments.visa import check_library
 
 DEMO_LIBRARY = "demo@labnb"
+
+Key = str | type[Any]  # Any: other people's drivers have no class in common
+
+_DRIVERS: tuple[tuple[str, type[Instrument]], ...] = (
+    ("keysight", PowerSupply),
+    ("keysight", Multimeter),
+    ("keysight", ElectronicLoad),
+    ("keysight", Oscilloscope),
+    ("keysight", Generator),
+    ("keithley", SourceMeter),
+    ("labnb", TemperatureController),
+)
 
 
 @dataclass(frozen=True, slots=True)
 class _Model:
-    """A driver, and where the demo bench has such an instrument ("" if it has none)."""
+    """What a key stands for: a driver, and what such an instrument calls itself."""
 
     driver: type[Instrument]
-    demo_address: str = ""
+    model: str
 
 
 _MODELS: dict[str, _Model] = {
-    "keysight/EDU36311A": _Model(PowerSupply, "USB0::0x2A8D::0x8F01::CN6123::INSTR"),
-    "keysight/34470A": _Model(Multimeter, "TCPIP0::192.0.2.21::inst0::INSTR"),
-    "labnb/TC100": _Model(TemperatureController, "GPIB0::12::INSTR"),
-    **{f"keysight/{model}": _Model(PowerSupply) for model in PowerSupply.models if model != "EDU36311A"},
-    **{f"keysight/{model}": _Model(Multimeter) for model in Multimeter.models if model != "34470A"},
+    f"{maker}/{model.removeprefix('MODEL ')}": _Model(driver, model)
+    for maker, driver in _DRIVERS
+    for model in driver.models
 }
 
 _live: dict[tuple[str, str], Instrument] = {}
+_foreign: dict[tuple[str, str], tuple[object, object | None]] = {}  # other people's, and the resource that each uses
 _lock = threading.RLock()
 
 
 def connect(
-    key_or_address: str,
+    key: "Key | object",
     /,
     *,
     simulate: bool | None = None,
     address: str | None = None,
-    driver: type[Instrument] | None = None,
+    driver: Key | None = None,
     visa_library: str | None = None,
     name: str | None = None,
     limits: Mapping[Any, Any] | None = None,  # Any: each driver has its own keys, and checks them
     leave_on: bool = False,
     timeout_s: float = 5.0,
+    policy: LinkPolicy | None = None,
+    **options: Any,  # Any: other people's drivers have arguments of their own
 ) -> Any:  # Any: its class depends on the key
-    """Return the instrument at a VISA address, or of a model: `"keysight/EDU36311A"` with `address=` or `simulate=True`.
+    """Return the instrument that `key` stands for. No output is changed.
 
-    An address alone asks the instrument what it is; `driver` says it. `visa_library` is PyVISA's ("@py",
-    "demo@labnb", "my_bench.yaml@labnb"); `limits` and `leave_on` are those of `Instrument`. An instrument that is connected already is
-    returned as it is, so that running a cell again does no harm. No output is changed.
+    ```
+    connect("keysight/EDU36311A", simulate=True)               a model: on the simulated bench, or at address=...
+    connect("USB0::0x2A8D::...::INSTR")                        a VISA address: asked what it is
+    connect(MyDriver, address="GPIB0::3::INSTR")               a driver class, also QCoDeS', PyMeasure's, anybody's
+    connect("qcodes.instrument_drivers.Keithley:Keithley2400", address=...)     the same as text
+    connect(ready)                                             a ready instrument is returned as it is
+    ```
+    `driver` says what drives an address. `visa_library` is PyVISA's ("@py", "fast@labnb", "my_bench.yaml@labnb"); `limits` and
+    `leave_on` are those of `Instrument`; `policy` says how
+    patiently faults of the connection are dealt with; further `options` go to a driver that is not ours. An instrument that is connected
+    already is returned as it is, so that running a cell again does no harm.
 
     Raises LinkError if nothing, or something else, answers there; InstrumentError for a key that does not exist.
     """
+    if not isinstance(key, str | type):
+        given = {"address": address, "driver": driver, "visa_library": visa_library, "limits": limits} | options
+        return _ready(key, [option for option, value in given.items() if value is not None], limits)
+    if driver is not None and (isinstance(key, type) or _is_class(key)):
+        raise InstrumentError(f"{key!r} is a driver already; give it, or driver=, not both")
     with _lock:
-        place = _place(key_or_address, simulate, address, visa_library, driver)
+        place = _place(key, simulate, address, visa_library or (DEMO_LIBRARY if simulate else ""), driver)
+        if place.driver is not None and not issubclass(place.driver, Instrument):
+            return _connect_foreign(place, name, limits, timeout_s, options)
+        if options:
+            raise InstrumentError(f"connect: {unknown(next(iter(options)), _OPTIONS, 'option')}")
         known = _live.get(place.key)
         if known is None or known.closed:
-            instrument = _open(place, name or place.name, limits, leave_on, timeout_s)
+            instrument = _open(place, name or place.name, limits, leave_on, timeout_s, policy)
             _live[place.key] = instrument
             return instrument
     return _again(known, place, limits, leave_on)
 
 
-async def connect_async(key_or_address: str, /, **options: Any) -> Any:  # Any: those of `connect`
+_OPTIONS = ("simulate", "address", "driver", "visa_library", "name", "limits", "leave_on", "timeout_s", "policy")
+
+
+async def connect_async(key: "Key | object", /, **options: Any) -> Any:  # Any: those of `connect`
     """Do the same without blocking the loop."""
-    return await asyncio.to_thread(partial(connect, key_or_address, **options))
+    return await asyncio.to_thread(partial(connect, key, **options))
 
 
 def live_instruments() -> tuple[Instrument, ...]:
@@ -79,66 +123,128 @@ def live_instruments() -> tuple[Instrument, ...]:
         return tuple(instrument for instrument in _live.values() if not instrument.closed)
 
 
-@dataclass(frozen=True)
 class DemoBench:
-    """The connected instruments of a simulated bench."""
+    """The instruments of a simulated bench. Those of the first measurement are connected, the others when used."""
 
-    psu: PowerSupply
-    dmm: Multimeter
-    oven: TemperatureController
+    def __init__(self, library: str) -> None:
+        self._library = library
+        self.psu: PowerSupply = self._connect("keysight/EDU36311A", "psu")
+        self.dmm: Multimeter = self._connect("keysight/34470A", "dmm")
+        self.oven: TemperatureController = self._connect("labnb/TC100", "oven")
+
+    @cached_property
+    def load(self) -> ElectronicLoad:
+        """The electronic load at output 2 of the supply."""
+        return self._connect("keysight/EL33133A", "load")
+
+    @cached_property
+    def scope(self) -> Oscilloscope:
+        """The oscilloscope."""
+        return self._connect("keysight/DSOX1204G", "scope")
+
+    @cached_property
+    def awg(self) -> Generator:
+        """The waveform generator, whose output 1 feeds an RC filter."""
+        return self._connect("keysight/EDU33212A", "awg")
+
+    @cached_property
+    def smu(self) -> SourceMeter:
+        """The source-measure unit at a solar cell."""
+        return self._connect("keithley/2400", "smu")
+
+    def close(self) -> None:
+        """Close those that are connected; outputs stay as they are."""
+        for part in vars(self).values():
+            if isinstance(part, Instrument):
+                part.close()
+
+    def _connect(self, key: str, name: str) -> Any:  # Any: see `connect`
+        return connect(key, simulate=True, visa_library=self._library, name=name)
 
 
 def demo(bench: str = "demo") -> DemoBench:
-    """Return supply, multimeter and oven of the simulated bench `bench`; twice the same live instruments."""
-    opened = [
-        connect(model, simulate=True, visa_library=f"{bench}@labnb", name=name)
-        for model, name in (("keysight/EDU36311A", "psu"), ("keysight/34470A", "dmm"), ("labnb/TC100", "oven"))
-    ]
-    return DemoBench(*opened)
+    """Return the instruments of the simulated bench `bench`; twice the same live instruments."""
+    return DemoBench(f"{bench}@labnb")
+
+
+# ---- where it is, and what drives it
 
 
 @dataclass(frozen=True, slots=True)
 class _Place:
     address: str
     library: str
-    driver: type[Instrument] | None
+    driver: type[Any] | None  # Any: see Key
     name: str
 
     @property
     def key(self) -> tuple[str, str]:
-        return self.library, self.address.upper()
+        return self.library, canonical(self.address)
 
 
-def _place(
-    wanted: str, simulate: bool | None, address: str | None, library: str | None, driver: type[Instrument] | None
-) -> _Place:
-    if "::" in wanted:
-        return _Place(wanted, library or (DEMO_LIBRARY if simulate else ""), driver, wanted)
-    model = _MODELS.get(wanted)
-    if model is None:
-        raise InstrumentError(f"{unknown(wanted, sorted(_MODELS), 'instrument')}; or give a VISA address")
-    if simulate and library and not address:
-        known = {
-            each.address.upper(): each for (where, _), each in _live.items() if where == library and not each.closed
-        }
-        address = find_model(wanted.partition("/")[2], library, known, usual=model.demo_address)
-    if simulate:
-        if not (address or model.demo_address):
-            simulated = ", ".join(repr(key) for key, known in _MODELS.items() if known.demo_address)
-            raise InstrumentError(f"the simulated bench has no {wanted!r}; it has {simulated}")
-        return _Place(address or model.demo_address, library or DEMO_LIBRARY, driver or model.driver, wanted)
-    if not address:
-        raise InstrumentError(f"{wanted!r}: where is it? give address='USB0::...::INSTR', or simulate=True")
-    return _Place(address, library or "", driver or model.driver, wanted)
+def _is_class(key: str) -> bool:
+    """Say whether it is `module.path:Class`."""
+    return ":" in key and "::" not in key
 
 
-def _open(place: _Place, name: str, limits: Mapping[Any, Any] | None, leave_on: bool, timeout_s: float) -> Instrument:
-    link = open_visa(place.address, place.library, name=name, timeout_s=timeout_s)
-    driver = place.driver or _driver_of(link)
-    return driver(link, name=name, address=place.address, limits=limits, leave_on=leave_on)
+def _place(wanted: Key, simulate: bool | None, address: str | None, library: str, driver: Key | None) -> _Place:
+    chosen = find_class(driver) if isinstance(driver, str) else driver
+    if isinstance(wanted, str) and "::" in wanted:
+        return _Place(wanted, library, chosen, wanted)
+    if isinstance(wanted, type) or _is_class(wanted):
+        chosen = find_class(wanted) if isinstance(wanted, str) else wanted
+        name, models = chosen.__name__, tuple(getattr(chosen, "models", ()))
+    else:
+        model = _MODELS.get(wanted)
+        if model is None:
+            raise InstrumentError(
+                f"{unknown(wanted, sorted(_MODELS), 'instrument')}; or give a VISA address, or a driver class"
+            )
+        name, models, chosen = wanted, (model.model,), chosen or model.driver
+    return _Place(address or _found(name, models, simulate, library), library, chosen, name)
 
 
-def _driver_of(link: VisaLink) -> type[Instrument]:
+def _found(name: str, models: tuple[str, ...], simulate: bool | None, library: str) -> str:
+    """Return where the simulated bench has one of `models`."""
+    if not simulate:
+        raise InstrumentError(f"{name!r}: where is it? give address='USB0::...::INSTR', or simulate=True")
+    if not models:
+        there = ", ".join(f"{model} at {where}" for where, model in models_at(library, _used(library)).items())
+        raise InstrumentError(f"{name!r} does not say which models it drives: give address=; the bench has {there}")
+    return find_model(models, library, _used(library))
+
+
+def _used(library: str) -> dict[str, str]:
+    """Return the models of what is connected already, by address; "" of other people's."""
+    ours = {
+        address: instrument.identity.model
+        for (where, address), instrument in _live.items()
+        if where == library and not instrument.closed
+    }
+    theirs = {
+        address: "" for (where, address), (_, resource) in _foreign.items() if where == library and is_open(resource)
+    }
+    return ours | theirs
+
+
+def _open(
+    place: _Place,
+    name: str,
+    limits: Mapping[Any, Any] | None,
+    leave_on: bool,
+    timeout_s: float,
+    policy: LinkPolicy | None,
+) -> Instrument:
+    try:
+        link = open_steady(place.address, place.library, name=name, timeout_s=timeout_s, policy=policy)
+        driver = cast("type[Instrument]", place.driver) or _driver_of(link)
+        return driver(link, name=name, address=place.address, limits=limits, leave_on=leave_on)
+    except LinkError:
+        forget_models(place.library)  # another bench may stand there by now
+        raise
+
+
+def _driver_of(link: SteadyLink) -> type[Instrument]:
     """Return the class that drives what answers to `*IDN?`; the plain Instrument if none of ours does."""
     try:
         link.clear()
@@ -146,18 +252,49 @@ def _driver_of(link: VisaLink) -> type[Instrument]:
     except LinkError:
         link.close()
         raise
-    drivers = {known: entry.driver for entry in _MODELS.values() for known in entry.driver.models}
-    return drivers.get(model, Instrument)
+    return next((entry.driver for entry in _MODELS.values() if entry.model == model), Instrument)
+
+
+def _ready(instrument: object, given: list[str], limits: Mapping[Any, Any] | None) -> object:
+    """Return it; its limits may be set, all else is settled."""
+    if isinstance(instrument, Instrument) and limits is not None and given == ["limits"]:
+        instrument.set_limits(limits)
+    elif given:
+        raise InstrumentError(f"{instrument!r} is connected already: {given[0]}= would have no effect; leave it out")
+    return instrument
 
 
 def _again(known: Instrument, place: _Place, limits: Mapping[Any, Any] | None, leave_on: bool) -> Instrument:
     if place.driver is not None and not isinstance(known, place.driver):
-        raise LinkError(
-            f"{place.address} is connected as {known.name!r} ({type(known).__name__}), not as {place.driver.__name__}; "
-            f"close it first: {known.name}.close()"
-        )
+        raise _taken(place, known.name, type(known).__name__, f"{known.name}.close()")
     check_library(place.library)  # raises if the file of a simulated bench says something else by now
     if limits:
         known.set_limits(limits)
     known.leave_on = leave_on
     return known
+
+
+def _taken(place: _Place, name: str, kind: str, close: str) -> LinkError:
+    wanted = place.driver.__name__ if place.driver else "Instrument"
+    return LinkError(f"{place.address} is connected as {name!r} ({kind}), not as {wanted}; close it first: {close}")
+
+
+def _connect_foreign(
+    place: _Place, name: str | None, limits: Mapping[Any, Any] | None, timeout_s: float, options: dict[str, Any]
+) -> object:
+    """Return an instrument of other people's class, the same one as long as it is open."""
+    driver = cast("type[Any]", place.driver)
+    if limits:
+        raise InstrumentError(
+            f"{driver.__name__} knows no limits: give them to labnb.channel(...), or connect with a driver of labnb"
+        )
+    ours, (theirs, resource) = _live.get(place.key), _foreign.get(place.key, (None, None))
+    if ours is not None and not ours.closed:
+        raise _taken(place, ours.name, type(ours).__name__, f"{ours.name}.close()")
+    if theirs is not None and is_open(resource):
+        if not isinstance(theirs, driver):
+            raise _taken(place, place.address, type(theirs).__name__, "its own close()")
+        return theirs
+    made = make(driver, place.address, place.library, name or driver.__name__.lower(), timeout_s, options)
+    _foreign[place.key] = (made, resource_of(made))
+    return made

@@ -1,12 +1,13 @@
 """What every instrument has: an identity, declared quantities, limits, a safe state, a snapshot and one lane."""
 
+import re
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from functools import partial
 from types import TracebackType
 from typing import Any, ClassVar, Literal, ParamSpec, Self, TypeVar, cast, overload
 
-from labnb.core import CommandError, InstrumentError, LinkError
+from labnb.core import CommandError, InstrumentError, LinkError, SettingsLost
 from labnb.instruments.action import Action, act, start
 from labnb.instruments.describe import Snapshot, html_of, snapshot_of
 from labnb.instruments.holding import Holding
@@ -14,6 +15,7 @@ from labnb.instruments.lane import Lane
 from labnb.instruments.limits import unknown
 from labnb.instruments.link import Link
 from labnb.instruments.quantity import Quantity
+from labnb.instruments.steady import SteadyLink
 from labnb.instruments.touch import touch
 from labnb.instruments.unlinked import NoLink
 
@@ -21,6 +23,7 @@ P = ParamSpec("P")
 T = TypeVar("T")
 
 _QUEUE_DEPTH = 32  # SCPI error queues hold some 20 entries; an instrument that never says "no error" must not hang us
+_QUERY_ERROR = re.compile(r"-4\d\d\b")  # SCPI-99 volume 2, 21.8.12: -400 to -499
 
 
 @dataclass(frozen=True, slots=True)
@@ -67,6 +70,8 @@ class Instrument(Holding):
     models: ClassVar[tuple[str, ...]] = ()
     safe_state: ClassVar[tuple[str, ...]] = ()
     error_query: ClassVar[str | None] = "SYST:ERR?"
+    asked_once: ClassVar[tuple[str, ...]] = ()
+    """Queries that do more than read, so that they are never repeated after a fault, as manuals write them."""
 
     def __init__(
         self,
@@ -86,6 +91,8 @@ class Instrument(Holding):
         self.lane = Lane(self.name)
         self._bound: dict[str, object] = {}
         self.identity = Identity("", type(self).__name__)
+        if isinstance(link, SteadyLink):
+            link.attend(when_lost=self.forget, asked_once=self.asked_once)
         try:
             self.set_limits(limits or {})
             if not isinstance(self.link, NoLink):
@@ -159,6 +166,8 @@ class Instrument(Holding):
         for command in commands:
             self.link.write(command)
         complaints = self._complaints()
+        if not any("?" in command for command in commands):  # then query errors are traces of a disturbed link
+            complaints = [each for each in complaints if not _QUERY_ERROR.match(each)]
         if complaints:
             raise CommandError(f"{self.where} refused {'; '.join(commands)!r}: {', '.join(complaints)}")
 
@@ -240,7 +249,8 @@ class Instrument(Holding):
         try:
             try:
                 self._send(self.safe_state)
-            except LinkError:  # a disturbance is not a reason to leave an output on: once more from a clean state
+            except (LinkError, SettingsLost):
+                # a disturbance is not a reason to leave an output on: once more from a clean state
                 self.link.clear()
                 self._send(self.safe_state)
         except InstrumentError as error:

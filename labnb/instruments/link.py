@@ -2,6 +2,8 @@
 
 from typing import Protocol
 
+from labnb.core import LinkError
+
 
 class Link(Protocol):
     """One connection. Methods block and are called from one thread at a time, the connection's lane.
@@ -30,3 +32,34 @@ class Link(Protocol):
     def close(self) -> None:
         """End the connection; closing twice does no harm. The instrument's outputs stay as they are."""
         ...
+
+
+class RawLink(Link, Protocol):
+    """A link that can be opened again, as `SteadyLink` needs it; `name` and `address` are the instrument's."""
+
+    name: str
+    address: str
+
+    @property
+    def timeout_s(self) -> float:
+        """How long an answer is waited for, in s."""
+        ...
+
+    @timeout_s.setter
+    def timeout_s(self, timeout_s: float) -> None: ...
+
+    @property
+    def poll(self) -> bool:
+        """Whether to look for an unread answer before each question, and raise Unasked if there is one."""
+        ...
+
+    @poll.setter
+    def poll(self, wanted: bool) -> None: ...
+
+    def reopen(self) -> None:
+        """End the connection and make a new one to the same address."""
+        ...
+
+
+class Unasked(LinkError):
+    """Something had arrived that nobody had asked for; the command was not sent."""

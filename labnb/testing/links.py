@@ -22,6 +22,10 @@ class ScriptedLink:
 
     def __init__(self, answers: Mapping[str, Answer] | None = None, *, name: str = "scripted") -> None:
         self.name = name
+        self.address = "SCRIPT::INSTR"
+        self.poll = False
+        self.timeout_s = 1.0
+        self.reopened = 0
         self.sent: list[str] = []
         self.answers: dict[str, Answer] = {
             "*IDN?": "labnb,SCRIPTED,0,1",
@@ -71,6 +75,11 @@ class ScriptedLink:
         """Count."""
         self._check_open("device clear")
         self.cleared += 1
+
+    def reopen(self) -> None:
+        """Count; be open."""
+        self.reopened += 1
+        self.closed = False
 
     def close(self) -> None:
         """Refuse everything from now on."""

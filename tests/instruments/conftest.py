@@ -25,5 +25,4 @@ def lab(bench: Bench, bench_name: str) -> Iterator[DemoBench]:
     """The instruments of `bench`, connected through PyVISA."""
     opened = demo(bench_name)
     yield opened
-    for instrument in (opened.psu, opened.dmm, opened.oven):
-        instrument.close()
+    opened.close()

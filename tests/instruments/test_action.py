@@ -94,6 +94,23 @@ async def test_asking_a_result_for_protocols_does_not_wait(oven: Oven, link: Scr
     assert await kelvin == 294.5
 
 
+def test_a_result_that_is_a_sequence_is_used_like_one(oven: Oven):
+    words = oven.act(lambda: ["a", "b"])
+    assert (words[1], len(words), list(words)) == ("b", 2, ["a", "b"])
+
+
+async def test_a_notebook_shows_the_result_and_not_the_promise(oven: Oven):
+    class Picture:
+        def _repr_png_(self) -> bytes:
+            return b"png"
+
+        def __repr__(self) -> str:
+            return "a picture"
+
+    shown = oven.act(Picture)._repr_mimebundle_()
+    assert shown == {"text/plain": "a picture", "image/png": b"png"}
+
+
 async def test_without_await_it_is_sent_all_the_same_and_in_order(oven: Oven, link: ScriptedLink):
     oven.setpoint.set(290)
     oven.heater.on()

@@ -212,7 +212,7 @@ async def test_connecting_is_awaited_too(bench: Bench, bench_name: str):
         ("keysight/EDU36311B", {"simulate": True}, "did you mean 'keysight/EDU36311A'"),
         ("edu36311a", {"simulate": True}, "keysight/EDU36311A"),
         ("keysight/EDU36311A", {}, "address=.*or simulate=True"),
-        ("keysight/E36312A", {"simulate": True}, "simulated bench has no 'keysight/E36312A'.*EDU36311A"),
+        ("keysight/E36312A", {"simulate": True}, "simulated bench 'demo@labnb' has no 'E36312A'.*EDU36311A"),
     ],
 )
 def test_a_key_that_leads_nowhere_says_what_to_do(key, options, message):

@@ -108,6 +108,40 @@ class Channel:
         """Measure the output current, in A."""
         return self._supply.act(self._supply.ask_number, f"MEAS:CURR? (@{self._number})")
 
+    def slew(self, *, rise: float | None = None, fall: float | None = None) -> "ChannelStep":
+        """Approach a higher voltage with `rise` V/s, a lower one with `fall`; `math.inf`: at once. None: as set."""
+        commands = [
+            f"VOLT:SLEW:{word} {self._slope(rate)},(@{self._number})"
+            for word, rate in (("RIS", rise), ("FALL", fall))
+            if rate is not None
+        ]
+        return self._step(partial(self._supply.send, *commands))
+
+    def protect(self, *, over_voltage: float | None = None, over_current: bool | None = None) -> "ChannelStep":
+        """Switch off above `over_voltage` V, and (`over_current`) as soon as the current limit is reached.
+
+        None leaves a protection as it is; `math.inf` ends that of the voltage. Raises LimitError before it is sent.
+        """
+        commands: list[str] = []
+        if over_voltage == math.inf:
+            commands.append(f"VOLT:PROT:STAT OFF,(@{self._number})")
+        elif over_voltage is not None:
+            highest = _RATINGS[self._supply.identity.model][self._number - 1][0] * 1.1 / 1.03
+            name = f"{self._supply.name} {self._name('over-voltage')}"
+            volts = Bounds(0.0, highest, "V", "range").check(over_voltage, name)
+            commands += [f"VOLT:PROT {volts:.9g},(@{self._number})", f"VOLT:PROT:STAT ON,(@{self._number})"]
+        if over_current is not None:
+            commands.append(f"CURR:PROT:STAT {'ON' if over_current else 'OFF'},(@{self._number})")
+        return self._step(partial(self._supply.send, *commands))
+
+    def clear_protection(self) -> "ChannelStep":
+        """Let the output be on again after a protection has tripped."""
+        return self._step(partial(self._supply.send, f"OUTP:PROT:CLE (@{self._number})"))
+
+    def get_status(self) -> Action[str]:
+        """Ask what the output does: "CV", "CC", "off", "over-voltage" or "over-current" (tripped), "unregulated"."""
+        return self._supply.act(self._status)
+
     def get_output_state(self) -> Action[bool]:
         """Ask whether the output is on."""
         return self._supply.act(self._supply.ask_bool, f"OUTP? (@{self._number})")
@@ -119,6 +153,21 @@ class Channel:
         number = to_number(value, what, unit)
         self._supply.permit(name, number, what)
         return (self._supply.range_of(name) or Bounds(0.0, math.inf)).check(number, what)
+
+    def _slope(self, rate: float) -> str:
+        if rate == math.inf:
+            return "MAX"
+        what = f"{self._supply.name} {self._name('slew')}"
+        return f"{Bounds(1e-3, 1e6, 'V/s', 'range').check(rate, what):.9g}"
+
+    def _status(self) -> str:
+        for word, name in (("VOLT", "over-voltage"), ("CURR", "over-current")):
+            if self._supply.ask_bool(f"{word}:PROT:TRIP? (@{self._number})"):
+                return name
+        if not self._supply.ask_bool(f"OUTP? (@{self._number})"):
+            return "off"
+        condition = int(self._supply.ask_number(f"STAT:QUES:INST:ISUM{self._number}:COND?"))
+        return {1: "CC", 2: "CV"}.get(condition & 3, "unregulated")
 
     def _step(self, work: Callable[[], None]) -> "ChannelStep":
         return ChannelStep(self._supply, self._number, self._supply.act(work))

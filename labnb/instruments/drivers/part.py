@@ -1,0 +1,89 @@
+"""What the numbered parts of an instrument have in common: steps that chain, and limits by channel."""
+
+from collections.abc import Callable, Generator, Mapping, Sequence
+from typing import Any, ClassVar, Self
+
+from labnb.core import LimitError
+from labnb.instruments.action import Action, then
+from labnb.instruments.instrument import Instrument
+from labnb.instruments.limits import Limit, to_bounds, unknown
+
+
+class Part(Action["Part"]):
+    """Part `number` of an instrument. Setting methods act at once, chain, and may be awaited.
+
+    A step that follows another in a chain is left undone if that one fails.
+    """
+
+    units: ClassVar[Mapping[str, str]] = {}
+    """The quantities that can be limited, and their units."""
+
+    def __init__(self, owner: Instrument, number: int, earlier: Action[None] | None = None) -> None:
+        self._owner, self._number, self._earlier = owner, number, earlier
+
+    def limit(self, **limits: Limit) -> Self:
+        """Forbid values outside of (low, high), or beyond a magnitude, from now on; by quantity, in its unit."""
+        for quantity, limit in limits.items():
+            if quantity not in self.units:
+                raise LimitError(f"{self._owner.name}: {unknown(quantity, tuple(self.units), 'quantity to limit')}")
+            if limit is not None:
+                name = self._name(quantity)
+                bounds = to_bounds(limit, self.units[quantity], f"{self._owner.name} {name}")
+                self._owner.safety[name] = bounds
+        return self
+
+    def result(self) -> Self:
+        """Return the part; block until everything in the chain is done. Raises what failed first."""
+        if self._earlier is not None:
+            self._earlier.result()
+        return type(self)(self._owner, self._number)
+
+    def __await__(self) -> Generator[Any, None, Self]:  # asyncio's protocol has Any here
+        """Wait without blocking the loop."""
+        if self._earlier is not None:
+            yield from self._earlier.__await__()
+        return type(self)(self._owner, self._number)
+
+    def _step(self, work: Callable[[], None]) -> Self:
+        earlier = self._earlier
+        begun = self._owner.act(work) if earlier is None else then(earlier, self._owner.lane, work)
+        return type(self)(self._owner, self._number, begun)
+
+    def _safe(self, quantity: str, value: float) -> None:
+        """Raise LimitError if a safety limit or an interlock forbids the value."""
+        name = self._name(quantity)
+        self._owner.permit(name, value, f"{self._owner.name} {name}")
+
+    def _remember(self, values: Mapping[str, tuple[float, str]]) -> None:
+        self._owner.known.update({self._name(quantity): pair for quantity, pair in values.items()})
+
+    def _doubt(self, *quantities: str) -> None:
+        """Forget what these were, before they are set: a command may fail."""
+        for quantity in quantities:
+            self._owner.known.pop(self._name(quantity), None)
+
+    def _name(self, quantity: str) -> str:
+        return f"channel {self._number} {quantity}"
+
+    def __repr__(self) -> str:
+        self.result()
+        start = self._name("")
+        known = {name: pair for name, pair in self._owner.known.items() if name.startswith(start)}
+        values = ", ".join(
+            f"{name.removeprefix(start)} {value:g} {unit}".rstrip() for name, (value, unit) in known.items()
+        )
+        return f"<{self._owner.name} channel {self._number}: {values or 'not set yet'}>"
+
+
+def check_number(owner: Instrument, number: object, channels: Sequence[int]) -> None:
+    """Raise LimitError if the instrument has no channel `number`."""
+    if number not in channels:
+        raise LimitError(f"{owner.name} has channels {', '.join(map(str, channels))}, no channel {number!r}")
+
+
+def limit_parts(owner: Instrument, limits: Mapping[Any, Any], part: Callable[[int], Part]) -> None:
+    """Declare safety limits by channel: `{1: {"voltage": (0, 3.3)}}`. Any: as people write it; checked here."""
+    for number, quantities in limits.items():
+        if not isinstance(quantities, Mapping):
+            raise LimitError(f"{owner.name}: limits are given as {{1: {{'voltage': (0, 3.3)}}}}, got {limits!r}")
+        part(number).limit(**quantities)
