@@ -203,18 +203,40 @@ class Source(Part):
     `mode` is `off` (open), `cv` or `cc`. `supplied` is the current that leaves its first terminal, which may be
     negative: then it sinks, without limit, unless it `sinks`: a source of four quadrants, whose limit holds for both
     directions of current and whose voltage may be negative.
+
+    `sense` are the nodes of its sense terminals: while it is `remote`, `volts` is what stands there, and `sensed` is
+    the voltage there; otherwise both mean its own terminals. Sense terminals that go nowhere need a resistor to the
+    output, as real ones have inside.
     """
 
     branches = 1
 
-    def __init__(self, first: str, second: str = "gnd", *, sinks: bool = False) -> None:
-        super().__init__(first, second)
+    def __init__(
+        self, first: str, second: str = "gnd", *, sinks: bool = False, sense: tuple[str, str] | None = None
+    ) -> None:
+        super().__init__(first, second, *(sense or ()))
         self._sinks = sinks
         self._sign = 1.0
+        self._sense = (0, 0)
+        self.remote = False
+        self.sensed = 0.0
         self.volts = 0.0
         self.limit_a = math.inf
         self.mode = "off"
         self._way: Approach | None = None
+
+    def place(self, columns: list[int], branch: int) -> None:
+        """Take over the columns of its terminals and of its sense terminals, if it has them."""
+        super().place(columns, branch)
+        self._sense = (columns[2], columns[3]) if len(columns) == 4 else (self.first, self.second)
+
+    @property
+    def _regulated(self) -> tuple[int, int]:
+        return self._sense if self.remote else (self.first, self.second)
+
+    def _held(self, column: Column) -> float:
+        first, second = self._regulated
+        return column[first] - column[second]
 
     def approach(self, volts: float, slew: float, now: float) -> None:
         """Go to `volts` with `slew` volts a second from bench time `now` on."""
@@ -240,8 +262,9 @@ class Source(Part):
         rows[self.first][branch] += 1.0
         rows[self.second][branch] -= 1.0
         if self.mode == "cv":
-            rows[branch][self.first] += 1.0
-            rows[branch][self.second] -= 1.0
+            first, second = self._regulated
+            rows[branch][first] += 1.0
+            rows[branch][second] -= 1.0
             right[branch] = self.volts
         else:
             rows[branch][branch] = 1.0
@@ -255,7 +278,7 @@ class Source(Part):
         if self.mode == "cv" and self._sign * amps > self.limit_a * (1 + 1e-9) + 1e-12:
             self.mode = "cc"
             return True
-        if self.mode == "cc" and self._sign * (self.across(solution) - self.volts) > 1e-9 * abs(self.volts) + 1e-12:
+        if self.mode == "cc" and self._sign * (self._held(solution) - self.volts) > 1e-9 * abs(self.volts) + 1e-12:
             self.mode = "cv"
             return True
         return False
@@ -263,4 +286,5 @@ class Source(Part):
     def commit(self, solution: Column, step_s: float) -> None:
         """Take over the solution."""
         self.voltage = self.across(solution)
+        self.sensed = self._held(solution)
         self.current = solution[self.branch]
