@@ -8,6 +8,8 @@ from labnb.sim.waves import Wave
 
 LoadMode = Literal["CURR", "VOLT", "POW", "RES"]
 _HOLDING_S = 1e4
+CLAMP_V = 10.0
+"""The open voltage of an ohmmeter is little more."""
 
 
 @final
@@ -45,6 +47,35 @@ class WaveSource(Part):
         """Take over the solution."""
         self.voltage = self.across(solution)
         self.current = (self.voltage - self.volts) / self.ohms if self.live else 0.0
+
+
+@final
+class TestCurrent(Part):
+    """An ohmmeter's current, `amps` out of its first node, that fades between 10 and 11 V."""
+
+    def __init__(self, first: str, second: str = "gnd") -> None:
+        super().__init__(first, second)
+        self.amps = 0.0
+
+    def stamp(self, rows: Rows, right: Column, guess: Column, step_s: float) -> None:
+        """Add i = -amps, or i = -amps (11 V - v) / 1 V."""
+        if self.mode == "fading":
+            self._add_conductance(rows, self.amps)
+            self._add_current(right, -self.amps * (CLAMP_V + 1.0))
+        else:
+            self._add_current(right, -self.amps)
+
+    def remode(self, solution: Column) -> bool:
+        """Fade above 10 V."""
+        before = self.mode
+        self.mode = "fading" if self.amps and self.across(solution) > CLAMP_V else ""
+        return self.mode != before
+
+    def commit(self, solution: Column, step_s: float) -> None:
+        """Take over the solution."""
+        self.voltage = self.across(solution)
+        fades = self.mode == "fading"
+        self.current = -self.amps * (CLAMP_V + 1.0 - self.voltage if fades else 1.0)
 
 
 @final
