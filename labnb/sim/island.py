@@ -25,6 +25,8 @@ _MOST_STEPS = 200_000
 _STEPS_A_PERIOD = 40
 _PERIODS = 10
 """A wait of more periods of a wave than twice this is passed with its mean, but for the last ones."""
+_FINEST_PERIODS = 400
+"""So many periods of the fastest wave, in a burst or a sweep, are followed at most."""
 _QUIET_PHASE = 0.25
 """A wave is taken up again at its crest, where a steady ripple behind a sine passes through its mean."""
 
@@ -102,10 +104,17 @@ class Island:
         if now <= self._now and not self.touched:
             return False
         period = max(part.period_s for part in self.parts)
-        if period and now - self._now > 2 * _PERIODS * period:
-            self._pass_with_means(now - (_PERIODS + _QUIET_PHASE) * period)
+        finest = self._finest()
+        window = min(_PERIODS * period, _FINEST_PERIODS * finest) if period else 0.0
+        if period and now - self._now > 2 * window:
+            self._pass_with_means(now - window - _QUIET_PHASE * (period if window >= period else finest))
         self._follow(now)
         return True
+
+    def _finest(self) -> float:
+        """Return the period of the fastest wave; infinity without any."""
+        waves = (part.finest_s or part.period_s for part in self.parts if part.period_s and not part.averaging)
+        return min(waves, default=math.inf)
 
     def _pass_with_means(self, until: float) -> None:
         """Go on to `until` with every wave at its mean."""
@@ -121,8 +130,7 @@ class Island:
             for part in self.parts:
                 part.prepare(self._now)
             self._restart()
-        waves = [part.period_s for part in self.parts if part.period_s and not part.averaging]
-        longest = min(waves) / _STEPS_A_PERIOD if waves else math.inf
+        longest = self._finest() / _STEPS_A_PERIOD
         for _ in range(_MOST_STEPS):
             if self._now >= now:
                 return

@@ -29,6 +29,8 @@ class Part:
 
     period_s = 0.0
     """After how long its law repeats, for a part whose law changes with time for ever; 0 for the others."""
+    finest_s = 0.0
+    """The period of its fastest part; 0 when that is all of it."""
     averaging = False
     """It keeps to the mean of its law: the solver passes long waits so."""
 

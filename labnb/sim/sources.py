@@ -29,7 +29,9 @@ class WaveSource(Part):
         self._wave = wave
         self._mean = wave.mean() if wave else volts
         self.volts = self._mean
-        self.period_s = wave.period_s if wave and self.live else 0.0
+        driving = wave if self.live else None
+        self.period_s = driving.period_s if driving else 0.0
+        self.finest_s = driving.finest_s if driving else 0.0
 
     def prepare(self, now: float) -> bool:
         """Take the level at `now`."""

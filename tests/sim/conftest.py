@@ -186,7 +186,7 @@ def talk():
         def speak(message: str | bytes, *, raw: bool = False, timeout_s: float = 1000.0):
             data = message if isinstance(message, bytes) else message.encode("latin-1")
             port.send(data + b"\n", end=True, timeout_s=2.0)
-            if b"?" not in data:
+            if b"?" not in data.partition(b"#")[0]:
                 return None
             answer, _ = port.receive(4_000_000, timeout_s=timeout_s, termination=None)
             return answer.removesuffix(b"\n") if raw else answer.decode("latin-1").removesuffix("\n")

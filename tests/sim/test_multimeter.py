@@ -47,7 +47,7 @@ def numbers(text):
 # --- functions ---
 
 
-@pytest.mark.parametrize("hertz", [5.0, 50.0, 1234.5, 1e5, 1e6])
+@pytest.mark.parametrize("hertz", [5.0, 50.0, 1234.5, 1e5])
 @pytest.mark.parametrize("shape", ["SIN", "SQU", "RAMP"])
 def test_frequency_and_period_are_the_generators(talk, hertz, shape):
     ask = talk(waved(f"{shape} {hertz},2,0.3"), "dmm")
