@@ -9,7 +9,16 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from labnb.sim import (
-    Bench, Capacitor, Diode, Generator, Multimeter, Multimeter34401A, Resistor, Source, Thermistor, noise_sigma,
+    Bench,
+    Capacitor,
+    Diode,
+    Generator,
+    Multimeter,
+    Multimeter34401A,
+    Resistor,
+    Source,
+    Thermistor,
+    noise_sigma,
     saturation_current,
 )  # fmt: skip
 from labnb.sim.models.meter_sensors import in_unit, rtd_kelvin, thermistor_kelvin
