@@ -22,6 +22,8 @@ _LEAST_STEP_S = 1e-9
 _CROSSING_S = 1e-7
 """When a supply changes between CV and CC is known to this."""
 _MOST_STEPS = 200_000
+_MOST_ITERATIONS = 1000
+"""A constant power near the most that its source can give is approached slowly."""
 _STEPS_A_PERIOD = 40
 _PERIODS = 10
 """A wait of more periods of a wave than twice this is passed with its mean, but for the last ones."""
@@ -185,7 +187,7 @@ class Island:
 
     def _newton(self, step_s: float) -> Column:
         guess = self._solution
-        for _ in range(200):
+        for _ in range(_MOST_ITERATIONS):
             solution = self._linearised(guess, step_s)
             if not self._nonlinear or self._converged(guess, solution):
                 return solution

@@ -224,7 +224,9 @@ def test_a_spectrum_has_the_lines_of_a_square_wave(stand):
     for harmonic in (1, 3, 5):
         place = round(harmonic * 5000 / width)
         peak = max(decibels[place - 3 : place + 4])
-        assert peak == pytest.approx(20 * math.log10(4 / math.pi * 2 / harmonic / math.sqrt(2)), abs=1.0)  # with aliases
+        assert peak == pytest.approx(
+            20 * math.log10(4 / math.pi * 2 / harmonic / math.sqrt(2)), abs=1.0
+        )  # with aliases
 
 
 @settings(max_examples=30)
