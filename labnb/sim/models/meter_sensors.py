@@ -24,6 +24,13 @@ def rtd_kelvin(ohms: float, ohms_at_0: float) -> float:
     return ZERO_C + celsius
 
 
+def rtd_ohms(kelvin: float, ohms_at_0: float) -> float:
+    """Return the resistance of a platinum resistor."""
+    celsius = kelvin - ZERO_C
+    cold = _C * (celsius - 100.0) * celsius**3 if celsius < 0 else 0.0
+    return ohms_at_0 * (1.0 + _A * celsius + _B * celsius**2 + cold)
+
+
 def thermistor_kelvin(ohms: float, kind: str) -> float:
     """Return the temperature of a thermistor of `kind` ohms at 25 degrees Celsius."""
     a, b, c = _STEINHART_HART[kind]
