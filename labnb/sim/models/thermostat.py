@@ -24,6 +24,8 @@ DWELL_S = 0.1
 CONVERSION_S = 0.05
 """The sensor is converted 20 times a second; `STAB?` answers with the next conversion, so that it may be polled."""
 SENSOR_NOISE_K = 5e-3
+_AT_ONCE = 1e300
+"""Kelvin a second of a set point that does not ramp; not infinite, so that no time times it is zero."""
 
 
 @final
@@ -48,7 +50,7 @@ class Thermostat(Instrument):
         super().__init__(bench, name, address)
         self._start = (bench.timeline.now, AMBIENT_K)
         self._goal = (AMBIENT_K, DRIFT_S)
-        self._ramp = Approach(bench.timeline.now, AMBIENT_K, AMBIENT_K, math.inf)
+        self._ramp = Approach(bench.timeline.now, AMBIENT_K, AMBIENT_K, _AT_ONCE)
 
     def working_setpoint(self, now: float) -> float:
         """Return where a ramp has brought the set point at bench time `now`."""
@@ -59,7 +61,7 @@ class Thermostat(Instrument):
         since, kelvin = self._start
         target, time_constant = self._goal
         arrives = self._arrives()
-        if now <= arrives:
+        if now < arrives:
             return self._behind_ramp(now)
         if arrives > since:
             since, kelvin = arrives, self._behind_ramp(arrives)
@@ -92,8 +94,8 @@ class Thermostat(Instrument):
         power = self.heater_range()
         heated = self.output() and power > 0
         self._goal = (self.setpoint(), TIME_CONSTANT_S * 2.0 ** (3.0 - power)) if heated else (AMBIENT_K, DRIFT_S)
-        rate = self.ramp_rate() / 60.0 if heated and self.ramping() else math.inf
-        self._ramp = Approach(self.now, self._start[1] if rate < math.inf else self._goal[0], self._goal[0], rate)
+        rate = self.ramp_rate() / 60.0 if heated and self.ramping() else _AT_ONCE
+        self._ramp = Approach(self.now, self._start[1] if rate < _AT_ONCE else self._goal[0], self._goal[0], rate)
 
     @command("KRDG?")
     def _ask_temperature(self, call: Call) -> str:
