@@ -41,6 +41,13 @@ def test_without_a_ramp_it_goes_at_once(stand):
     assert oven.temperature(bench.now) == pytest.approx(320.0, abs=1e-3)
 
 
+def test_before_it_was_set_the_stage_was_where_it_was_then(stand):
+    ask, bench, oven = stand
+    bench.wait(5.0)
+    ask("SETP 320;OUTP ON")
+    assert oven.temperature(0.0) == 300.0
+
+
 def test_three_readings_say_the_same(stand):
     ask, bench, _ = stand
     ask("SETP 373.15;OUTP ON")

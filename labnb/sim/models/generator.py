@@ -26,6 +26,7 @@ class Generator(GeneratorWaves):
     """
 
     identity = "Keysight Technologies,EDU33212A,CN61310123,K-01.00.05-01.00-01.00-02.00-01.00"
+    terminal_names: ClassVar = {"outputs": (("1", "1-"), ("2", "2-")), "sync_output": ("sync", "sync-")}
     fastest: ClassVar[dict[str, float]] = {"SQU": 10e6, "PULS": 10e6, "RAMP": 200e3, "TRI": 200e3}
     """The highest frequency in Hz of those shapes that do not reach 20 MHz."""
 

@@ -1,5 +1,7 @@
 """What a 7 1/2 digit multimeter does, after Keysight's Truevolt Operating and Service Guide (34460-90901)."""
 
+from typing import ClassVar
+
 from labnb.sim.instrument import Operation, command
 from labnb.sim.models.meter_functions import COUNTED, EACH, NAMES, RANGED
 from labnb.sim.models.meter_input import MeterInput
@@ -24,7 +26,9 @@ class Multimeter(MeterInput):
     """
 
     identity = "Keysight Technologies,34470A,MY57701234,A.03.01-03.15-03.01-00.52-03-02"
-    terminal_names: ClassVar = {"voltage_input": ("hi", "lo"), "current_input": ("i", "i-")}
+    terminal_names: ClassVar = {
+        "voltage_input": ("hi", "lo"), "current_input": ("i", "i-"), "sense_input": ("sense", "sense-"),
+    }  # fmt: skip
 
     def _configure(self, call: Call) -> None:
         """Choose function and range and go back to one immediate reading of 10 line cycles."""

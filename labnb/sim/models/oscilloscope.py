@@ -1,7 +1,7 @@
 """What a four-channel oscilloscope does, after Keysight's InfiniiVision 1200 X-Series Programmer's Guide."""
 
 import json
-from typing import TYPE_CHECKING, cast, final
+from typing import TYPE_CHECKING, ClassVar, cast, final
 
 from labnb.sim.instrument import Operation, command
 from labnb.sim.models.scope_measurements import HEADERS, MEASUREMENTS, combined, delay, phase, spectrum
@@ -30,6 +30,9 @@ class Oscilloscope(ScopeSweeps):
     """
 
     identity = "KEYSIGHT TECHNOLOGIES,DSOX1204G,CN61200123,02.12.2021071625"
+    terminal_names: ClassVar = {
+        "inputs": (("1", "1-"), ("2", "2-"), ("3", "3-"), ("4", "4-")), "generator": ("wgen", "wgen-"),
+    }  # fmt: skip
 
     def __init__(
         self, bench: "Bench", name: str, address: str, *,

@@ -1,7 +1,7 @@
 """What a three-output DC supply does, after Keysight's EDU36311A Programming Guide (EDU36311-90003)."""
 
 from collections.abc import Mapping, Sequence
-from typing import TYPE_CHECKING, final
+from typing import TYPE_CHECKING, ClassVar, final
 
 from labnb.sim.instrument import Operation, command
 from labnb.sim.models.supply_outputs import E36312A, E36313A, SupplyOutputs
@@ -30,6 +30,7 @@ class PowerSupply(SupplyOutputs):
     """
 
     identity = "Keysight Technologies,EDU36311A,CN6123,1.0.4-1.0.0-1.02"
+    terminal_names: ClassVar = {"outputs": (("1", "1-"), ("2", "2-"), ("3", "3-"))}
 
     def __init__(
         self, bench: "Bench", name: str, address: str, *,

@@ -1,7 +1,7 @@
 """What a source-measure unit does, after Keithley's Series 2400 SourceMeter User's Manual (2400S-900-01)."""
 
 import math
-from typing import TYPE_CHECKING, final
+from typing import TYPE_CHECKING, ClassVar, final
 
 from labnb.sim.instrument import Operation, command
 from labnb.sim.models.source_meter_buffer import NOT_A_NUMBER, Reading, SourceMeterBuffer
@@ -39,6 +39,7 @@ class SourceMeter(SourceMeterBuffer):
     """
 
     identity = "KEITHLEY INSTRUMENTS INC.,MODEL 2400,1234567,C30   Mar 17 2006 09:29:29/A02  /K/J"
+    terminal_names: ClassVar = {"terminals": ("hi", "lo"), "sense": ("sense", "sense-")}
 
     def __init__(
         self, bench: "Bench", name: str, address: str, *,

@@ -59,6 +59,8 @@ class Thermostat(Instrument):
     def temperature(self, now: float) -> float:
         """Return the stage's true temperature in K at bench time `now`."""
         since, kelvin = self._start
+        if now <= since:
+            return kelvin
         target, time_constant = self._goal
         arrives = self._arrives()
         if now < arrives:
