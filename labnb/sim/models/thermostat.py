@@ -24,8 +24,6 @@ DWELL_S = 0.1
 CONVERSION_S = 0.05
 """The sensor is converted 20 times a second; `STAB?` answers with the next conversion, so that it may be polled."""
 SENSOR_NOISE_K = 5e-3
-_AT_ONCE = 1e300
-"""Kelvin a second of a set point that does not ramp; not infinite, so that no time times it is zero."""
 
 
 @final
@@ -50,11 +48,11 @@ class Thermostat(Instrument):
         super().__init__(bench, name, address)
         self._start = (bench.timeline.now, AMBIENT_K)
         self._goal = (AMBIENT_K, DRIFT_S)
-        self._ramp = Approach(bench.timeline.now, AMBIENT_K, AMBIENT_K, _AT_ONCE)
+        self._ramp: Approach | None = None
 
     def working_setpoint(self, now: float) -> float:
         """Return where a ramp has brought the set point at bench time `now`."""
-        return self._ramp.at(now)
+        return self._ramp.at(now) if self._ramp else self._goal[0]
 
     def temperature(self, now: float) -> float:
         """Return the stage's true temperature in K at bench time `now`."""
@@ -62,24 +60,24 @@ class Thermostat(Instrument):
         if now <= since:
             return kelvin
         target, time_constant = self._goal
-        arrives = self._arrives()
-        if now < arrives:
-            return self._behind_ramp(now)
-        if arrives > since:
-            since, kelvin = arrives, self._behind_ramp(arrives)
-        return target + (kelvin - target) * math.exp(-max(now - since, 0.0) / time_constant)
+        if self._ramp is not None:
+            arrives = self._arrives()
+            if now < arrives:
+                return self._behind(self._ramp, now)
+            since, kelvin = arrives, self._behind(self._ramp, arrives)
+        return target + (kelvin - target) * math.exp(-(now - since) / time_constant)
 
     def _arrives(self) -> float:
         """Return when the set point reaches its goal."""
         ramp = self._ramp
-        return ramp.since + abs(ramp.goal - ramp.start) / ramp.slew
+        return ramp.since + abs(ramp.goal - ramp.start) / ramp.slew if ramp else self._start[0]
 
-    def _behind_ramp(self, now: float) -> float:
+    def _behind(self, ramp: Approach, now: float) -> float:
         """Return the lag's answer to a ramp: it follows a time constant behind, once it has settled."""
         since, kelvin = self._start
-        ramp, time_constant = self._ramp, self._goal[1]
+        time_constant = self._goal[1]
         lag = math.copysign(ramp.slew * time_constant, ramp.goal - ramp.start)
-        return ramp.at(now) - lag + (kelvin - ramp.start + lag) * math.exp(-max(now - since, 0.0) / time_constant)
+        return ramp.at(now) - lag + (kelvin - ramp.start + lag) * math.exp(-(now - since) / time_constant)
 
     def reset(self) -> None:
         """Heater off, 300 K."""
@@ -91,13 +89,14 @@ class Thermostat(Instrument):
         self._steer()
 
     def _steer(self) -> None:
-        self.bench.circuit.advance(self.now)
-        self._start = (self.now, self.temperature(self.now))
+        now = self.now
+        self.bench.circuit.advance(now)
+        self._start = (now, self.temperature(now))
         power = self.heater_range()
         heated = self.output() and power > 0
         self._goal = (self.setpoint(), TIME_CONSTANT_S * 2.0 ** (3.0 - power)) if heated else (AMBIENT_K, DRIFT_S)
-        rate = self.ramp_rate() / 60.0 if heated and self.ramping() else _AT_ONCE
-        self._ramp = Approach(self.now, self._start[1] if rate < _AT_ONCE else self._goal[0], self._goal[0], rate)
+        ramps = heated and self.ramping()
+        self._ramp = Approach(now, self._start[1], self.setpoint(), self.ramp_rate() / 60.0) if ramps else None
 
     @command("KRDG?")
     def _ask_temperature(self, call: Call) -> str:
