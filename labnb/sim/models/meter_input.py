@@ -159,6 +159,8 @@ class MeterInput(MeterTriggers):
         """Return the value at `until`; of a wave with a period within the aperture its mean, or its RMS."""
         if self._function == "CAP":
             return (yield from self._look_at_charge())
+        if self._sense:
+            self.bench.circuit.advance(self.now, self._sense)
         alternating = self.functions[self._function].alternating or self._function in ("FREQ", "PER")
         period = self.bench.circuit.period(self._sensor())
         if not 0 < period <= aperture_s:
