@@ -202,7 +202,11 @@ class MeterTriggers(MeterReadings):
         return None
 
     def initiate(self) -> None:
-        """Begin to wait for triggers. Raises -213 when it does so already, -221 for more readings than memory."""
+        """Begin to wait for triggers.
+
+        Raises -213 when it does so already, -221 for more readings than memory, InstrumentError if what is wired to the
+        trigger input has no sync output.
+        """
         if self.busy:
             raise ScpiError(-213)
         triggers = self.triggers()
@@ -210,6 +214,7 @@ class MeterTriggers(MeterReadings):
             raise ScpiError(-221, "more readings than memory")
         if self._before_trigger() >= self.samples():
             raise ScpiError(-221, "as many readings before the trigger as there are in all")
+        self._wired()
         self._readings.clear()
         self.begin(self._acquire())
 
