@@ -273,6 +273,17 @@ def test_a_level_waits_while_nothing_happens_and_wakes_when_it_does(talk):
     assert ask("DATA:POIN?") == "1"
 
 
+def test_a_wave_that_never_reaches_the_level_does_not_hold_up_the_bench(talk):
+    bench = waved("SIN 7,2")
+    ask = talk(bench, "dmm")
+    ask("CONF:VOLT 10;:VOLT:NPLC 0.02;:VOLT:ZERO:AUTO OFF;:TRIG:SOUR INT;LEV 3;SLOP POS;:INIT")
+    bench.wait(1000.0)
+    assert ask("DATA:POIN?") == "0"
+    talk(bench, "awg")("SOUR1:VOLT 8")
+    bench.wait(30.0)
+    assert ask("DATA:POIN?") == "1"
+
+
 def test_readings_before_the_trigger_are_kept(talk):
     bench = waved("RAMP 1,10", wiring={"trigger_input": "awg"})
     ask = talk(bench, "dmm")

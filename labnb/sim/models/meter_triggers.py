@@ -15,6 +15,8 @@ if TYPE_CHECKING:
     from labnb.sim.bench import Bench
 
 _LONGEST_DOZE_S = 0.1
+_PATIENCE_S, _IMPATIENCE = 0.2, 0.01
+"""A signal that changes without reaching the level for so long is looked at after so much of the time passed, again."""
 
 
 @runtime_checkable
@@ -40,6 +42,7 @@ class MeterTriggers(MeterReadings):
         self._fired = False
         self._dozing = False
         self._alarm = 0
+        self._patient_since = 0.0
         bench.circuit.listen(self._bench_changed)
 
     def one_reading(self) -> Generator[float | None, None, float]:
@@ -88,6 +91,7 @@ class MeterTriggers(MeterReadings):
 
     def _bench_changed(self) -> None:
         """Look again: the level may be passed, or the sync output may have another edge."""
+        self._patient_since = self.now
         if self._awaits == "EXT":
             self._set_alarm()
         elif self._dozing and self._awaits == "INT":
@@ -158,11 +162,11 @@ class MeterTriggers(MeterReadings):
         return None
 
     def _level_passed(self) -> Operation:
-        """Take readings until one has passed the level; look more and more rarely while nothing changes."""
+        """Take readings until one has passed the level; look more and more rarely while it is not reached."""
         count = int(self.pretrigger_samples())
         kept: deque[float] = deque(maxlen=count)
         before: float | None = None
-        pause = 1e-3
+        self._patient_since, pause = self.now, 1e-3
         while True:
             reading = yield from self.one_reading()
             passed = before is not None and crosses(before, reading, self.trigger_level(), self.trigger_slope())
@@ -170,9 +174,14 @@ class MeterTriggers(MeterReadings):
                 break
             before = reading
             kept.append(reading)
-            if not count and not self.changes():
+            if count:
+                continue
+            if not self.changes():
                 pause = min(2.0 * pause, _LONGEST_DOZE_S)
                 self._wake_at(self.now + pause)
+                yield from self._doze()
+            elif self.now - self._patient_since > _PATIENCE_S:
+                self._wake_at(self.now + _IMPATIENCE * (self.now - self._patient_since))
                 yield from self._doze()
         for each in kept:
             self.keep(each)
