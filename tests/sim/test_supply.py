@@ -71,13 +71,13 @@ def test_events_are_latched_and_request_service(stand):
     psu(
         "APPL CH1,5,1;:OUTP ON,(@1);*CLS;*SRE 8;:STAT:QUES:ENAB 8192;:STAT:QUES:INST:ENAB 2;:STAT:QUES:INST:ISUM1:ENAB 1"
     )
-    assert bench.port("psu").poll() & 72 == 0
+    assert bench.port("psu").poll(timeout_s=1.0)[0] & 72 == 0
     load("CURR 2;:INP ON;:MEAS:VOLT?")
     load("INP OFF")
-    assert bench.port("psu").poll() & 72 == 72
+    assert bench.port("psu").poll(timeout_s=1.0)[0] & 72 == 72
     assert psu("STAT:QUES:INST?;:STAT:QUES?") == "2;8192"
     assert int(psu("STAT:QUES:INST:ISUM1?")) & 1
-    assert bench.port("psu").poll() & 72 == 0
+    assert bench.port("psu").poll(timeout_s=1.0)[0] & 72 == 0
     psu("STAT:PRES")
     assert psu("STAT:QUES:ENAB?;:STAT:QUES:INST:ENAB?;:STAT:QUES:INST:ISUM1:ENAB?") == "0;0;0"
 

@@ -4,7 +4,8 @@ import math
 from collections.abc import Mapping
 from dataclasses import dataclass, replace
 
-from labnb.sim.scpi import expand, parse_number, short_form
+from labnb.sim.headers import expand, short_form
+from labnb.sim.scpi import parse_number
 from labnb.sim.status import ScpiError
 
 OVERRANGE = 1.2

@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING
 from labnb.sim.instrument import Operation, command
 from labnb.sim.models.source_meter_settings import SourceMeterSettings
 from labnb.sim.scpi import Call, parse_number
-from labnb.sim.status import SERVICE_REQUEST, ScpiError
+from labnb.sim.status import ScpiError
 
 if TYPE_CHECKING:
     from labnb.sim.bench import Bench
@@ -50,6 +50,7 @@ class SourceMeterBuffer(SourceMeterSettings):
         """Voltage, current, resistance, time and status of every reading; nothing in memory."""
         super().reset()
         self._forget_all()
+        self._summarise()
 
     def take(self, reading: Reading, *, in_compliance: bool) -> None:
         """Keep `reading`, and let it into the buffer if that is open."""
@@ -62,7 +63,7 @@ class SourceMeterBuffer(SourceMeterSettings):
                 self.values["trace_control", ""] = "NEV"
                 events |= _BUFFER_FULL
         self._measurement_events |= events
-        self.bench.timeline.changed.notify_all()
+        self._summarise()
 
     # --- answering readings ---
 
@@ -171,17 +172,16 @@ class SourceMeterBuffer(SourceMeterSettings):
 
     # --- measurement events ---
 
-    def status_byte(self) -> int:
-        """Return what a serial poll reads, with the measurement summary in bit 0."""
-        byte = super().status_byte()
-        if not self._measurement_events & self._measurement_enable:
-            return byte
-        wanted = _MEASUREMENT_SUMMARY & self.status.service_enable
-        return byte | _MEASUREMENT_SUMMARY | (SERVICE_REQUEST if wanted else 0)
+    def _summarise(self) -> None:
+        """Let the status byte say whether an event is there that is asked for, and request service if that is new."""
+        there = self._measurement_events & self._measurement_enable
+        self.status.summaries = _MEASUREMENT_SUMMARY if there else 0
+        self.notice()
 
     @command("STATus:MEASurement[:EVENt]?")
     def _take_measurement_events(self, call: Call) -> str:
         events, self._measurement_events = self._measurement_events, 0
+        self._summarise()
         return str(events)
 
     @command("STATus:MEASurement:CONDition?")
@@ -196,6 +196,7 @@ class SourceMeterBuffer(SourceMeterSettings):
         if not 0 <= mask <= 65535:
             raise ScpiError(-222, call.arguments[0])
         self._measurement_enable = round(mask)
+        self._summarise()
 
     @command("STATus:MEASurement:ENABle?")
     def _ask_enabled_measurement_events(self, call: Call) -> str:
@@ -204,11 +205,13 @@ class SourceMeterBuffer(SourceMeterSettings):
     @command("STATus:PRESet")
     def _preset_status(self, call: Call) -> None:
         self._measurement_enable = 0
+        self._summarise()
 
     @command("*CLS")
     def _clear_status(self, call: Call) -> None:
         super()._clear_status(call)
         self._measurement_events = 0
+        self._summarise()
 
     @command("SYSTem:TIME:RESet")
     def _reset_time(self, call: Call) -> None:

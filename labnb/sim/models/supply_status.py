@@ -5,7 +5,7 @@ from typing import TYPE_CHECKING
 from labnb.sim.instrument import Instrument, command
 from labnb.sim.scpi import OVERLOAD, Call, parse_number
 from labnb.sim.settings import Choice, Number, Switch, Text
-from labnb.sim.status import SERVICE_REQUEST, ScpiError
+from labnb.sim.status import ScpiError
 
 if TYPE_CHECKING:
     from labnb.sim.bench import Bench
@@ -57,7 +57,9 @@ class SupplyStatus(Instrument):
 
     def latch(self, channel: int, condition: int) -> None:
         """Remember `condition` as an event of `channel`."""
-        self._events[channel] |= condition
+        if condition & ~self._events[channel]:
+            self._events[channel] |= condition
+            self._summarise()
 
     def _enabled(self, place: str) -> int:
         return self._enables.get(place, 0)
@@ -68,12 +70,11 @@ class SupplyStatus(Instrument):
     def _questionable_events(self) -> int:
         return _INSTRUMENT_SUMMARY if self._instrument_events() & self._enabled("INST") else 0
 
-    def status_byte(self) -> int:
-        """Return what a serial poll reads, with the questionable summary in bit 3."""
-        byte = super().status_byte()
-        if not self._questionable_events() & self._enabled("QUES"):
-            return byte
-        return byte | _QUESTIONABLE | (SERVICE_REQUEST if _QUESTIONABLE & self.status.service_enable else 0)
+    def _summarise(self) -> None:
+        """Let the status byte say whether an event is there that is asked for, and request service if that is new."""
+        there = self._questionable_events() & self._enabled("QUES")
+        self.status.summaries = _QUESTIONABLE if there else 0
+        self.notice()
 
     def _numbered(self, call: Call) -> int:
         return self.channels_of(call)[0]
@@ -88,11 +89,13 @@ class SupplyStatus(Instrument):
         channel = self._numbered(call)
         self.condition(channel)
         events, self._events[channel] = self._events[channel], 0
+        self._summarise()
         return str(events)
 
     @command("STATus:QUEStionable:INSTrument:ISUMmary#:ENABle")
     def _enable_channel(self, call: Call) -> None:
         self._enables[f"ISUM{self._numbered(call)}"] = _register_mask(call)
+        self._summarise()
 
     @command("STATus:QUEStionable:INSTrument:ISUMmary#:ENABle?")
     def _ask_enabled_channel(self, call: Call) -> str:
@@ -101,6 +104,7 @@ class SupplyStatus(Instrument):
     @command("STATus:QUEStionable:INSTrument:ENABle")
     def _enable_instrument(self, call: Call) -> None:
         self._enables["INST"] = _register_mask(call)
+        self._summarise()
 
     @command("STATus:QUEStionable:INSTrument:ENABle?")
     def _ask_enabled_instrument(self, call: Call) -> str:
@@ -109,6 +113,7 @@ class SupplyStatus(Instrument):
     @command("STATus:QUEStionable:ENABle")
     def _enable_questionable(self, call: Call) -> None:
         self._enables["QUES"] = _register_mask(call)
+        self._summarise()
 
     @command("STATus:QUEStionable:ENABle?")
     def _ask_enabled_questionable(self, call: Call) -> str:
@@ -125,11 +130,13 @@ class SupplyStatus(Instrument):
     @command("STATus:PRESet")
     def _preset_status(self, call: Call) -> None:
         self._enables.clear()
+        self._summarise()
 
     @command("*CLS")
     def _clear_status(self, call: Call) -> None:
         super()._clear_status(call)
         self._events = dict.fromkeys(ALL, 0)
+        self._summarise()
 
 
 def _register_mask(call: Call) -> int:
