@@ -69,6 +69,7 @@ from labnb.sim.demo import (
     SMU_ADDRESS,
     demo_bench,
 )
+from labnb.sim.diode_law import diode_current, saturation_current
 from labnb.sim.dots import CURRENT_ADDRESS, GATES_ADDRESS, SENSOR_ADDRESS, dots_bench
 from labnb.sim.faults import Fault, FaultKind
 from labnb.sim.instrument import Instrument, command
@@ -89,7 +90,7 @@ from labnb.sim.models import (
     Thermostat,
     noise_sigma,
 )
-from labnb.sim.parts import CurrentSource, Diode, Part, Resistor, Source, diode_current, saturation_current
+from labnb.sim.parts import CurrentSource, Diode, Part, Resistor, Source
 from labnb.sim.reactive import Capacitor, Inductor, Thermistor
 from labnb.sim.registry import bench_names, find_bench, register
 from labnb.sim.semiconductors import BipolarTransistor, Led, Mosfet, SolarCell

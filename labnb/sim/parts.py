@@ -10,11 +10,7 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from typing import ClassVar, final
 
-BOLTZMANN_V_PER_K = 8.617333262e-5
-"""k/q, CODATA 2018."""
-
-T0_K = 300.0
-"""Temperature at which a diode's saturation current is given."""
+from labnb.sim.diode_law import BOLTZMANN_V_PER_K, T0_K, Junction, saturation_current
 
 Rows = list[list[float]]
 Column = list[float]
@@ -33,6 +29,8 @@ class Part:
 
     period_s = 0.0
     """After how long its law repeats, for a part whose law changes with time for ever; 0 for the others."""
+    finest_s = 0.0
+    """The period of its fastest part; 0 when that is all of it."""
     averaging = False
     """It keeps to the mean of its law: the solver passes long waits so."""
 
@@ -124,40 +122,6 @@ class CurrentSource(Part):
         self.current = -self.amps
 
 
-class Junction:
-    """A p-n junction at one temperature, i = Is (exp(v / scale) - 1), that keeps Newton from running up its exponential.
-
-    Source of the limit: Nagel 1975, section 3.3 (`pnjlim`): above the critical voltage a step goes along the logarithm.
-    """
-
-    def __init__(self, saturation_a: float, scale_v: float, volts: float = 0.0) -> None:
-        self.saturation_a = saturation_a
-        self.scale_v = scale_v
-        self.volts = volts
-        """Where the last tangent touched."""
-        self._critical = scale_v * math.log(scale_v / (math.sqrt(2.0) * saturation_a))
-
-    def current(self, volts: float) -> float:
-        """Return the current at `volts`."""
-        return self.saturation_a * math.expm1(min(volts / self.scale_v, 200.0))
-
-    def tangent(self, volts: float) -> tuple[float, float]:
-        """Return slope and current at zero volts of the tangent at `volts`, or where the limit lets it be."""
-        volts = self.volts = self._limit(volts)
-        growth = math.exp(min(volts / self.scale_v, 200.0))
-        siemens = self.saturation_a * growth / self.scale_v
-        return siemens, self.saturation_a * (growth - 1.0) - siemens * volts
-
-    def _limit(self, volts: float) -> float:
-        scale, before = self.scale_v, self.volts
-        if volts <= self._critical or abs(volts - before) <= 2.0 * scale:
-            return volts
-        if before <= 0:
-            return scale * math.log(volts / scale)
-        growth = 1.0 + (volts - before) / scale
-        return before + scale * math.log(growth) if growth > 0 else self._critical
-
-
 class Diode(Part):
     """A junction diode after Shockley, without series resistance.
 
@@ -241,18 +205,40 @@ class Source(Part):
     `mode` is `off` (open), `cv` or `cc`. `supplied` is the current that leaves its first terminal, which may be
     negative: then it sinks, without limit, unless it `sinks`: a source of four quadrants, whose limit holds for both
     directions of current and whose voltage may be negative.
+
+    `sense` are the nodes of its sense terminals: while it is `remote`, `volts` is what stands there, and `sensed` is
+    the voltage there; otherwise both mean its own terminals. Sense terminals that go nowhere need a resistor to the
+    output, as real ones have inside.
     """
 
     branches = 1
 
-    def __init__(self, first: str, second: str = "gnd", *, sinks: bool = False) -> None:
-        super().__init__(first, second)
+    def __init__(
+        self, first: str, second: str = "gnd", *, sinks: bool = False, sense: tuple[str, str] | None = None
+    ) -> None:
+        super().__init__(first, second, *(sense or ()))
         self._sinks = sinks
         self._sign = 1.0
+        self._sense = (0, 0)
+        self.remote = False
+        self.sensed = 0.0
         self.volts = 0.0
         self.limit_a = math.inf
         self.mode = "off"
         self._way: Approach | None = None
+
+    def place(self, columns: list[int], branch: int) -> None:
+        """Take over the columns of its terminals and of its sense terminals, if it has them."""
+        super().place(columns, branch)
+        self._sense = (columns[2], columns[3]) if len(columns) == 4 else (self.first, self.second)
+
+    @property
+    def _regulated(self) -> tuple[int, int]:
+        return self._sense if self.remote else (self.first, self.second)
+
+    def _held(self, column: Column) -> float:
+        first, second = self._regulated
+        return column[first] - column[second]
 
     def approach(self, volts: float, slew: float, now: float) -> None:
         """Go to `volts` with `slew` volts a second from bench time `now` on."""
@@ -278,8 +264,9 @@ class Source(Part):
         rows[self.first][branch] += 1.0
         rows[self.second][branch] -= 1.0
         if self.mode == "cv":
-            rows[branch][self.first] += 1.0
-            rows[branch][self.second] -= 1.0
+            first, second = self._regulated
+            rows[branch][first] += 1.0
+            rows[branch][second] -= 1.0
             right[branch] = self.volts
         else:
             rows[branch][branch] = 1.0
@@ -293,7 +280,7 @@ class Source(Part):
         if self.mode == "cv" and self._sign * amps > self.limit_a * (1 + 1e-9) + 1e-12:
             self.mode = "cc"
             return True
-        if self.mode == "cc" and self._sign * (self.across(solution) - self.volts) > 1e-9 * abs(self.volts) + 1e-12:
+        if self.mode == "cc" and self._sign * (self._held(solution) - self.volts) > 1e-9 * abs(self.volts) + 1e-12:
             self.mode = "cv"
             return True
         return False
@@ -301,57 +288,5 @@ class Source(Part):
     def commit(self, solution: Column, step_s: float) -> None:
         """Take over the solution."""
         self.voltage = self.across(solution)
+        self.sensed = self._held(solution)
         self.current = solution[self.branch]
-
-
-def saturation_current(
-    kelvin: float, at_t0_a: float = 2.52e-9, ideality: float = 1.752, gap_ev: float = 1.11, exponent: float = 3.0
-) -> float:
-    """Return a diode's saturation current in A at `kelvin`.
-
-    Is(T) = Is(T0) (T/T0)^(XTI/n) exp(Eg q / (n k) (1/T0 - 1/T)), T0 = 300 K: the law of SPICE2
-    (Nagel 1975, section 3.2; ngspice manual, section "Diodes", equation for IS(T)).
-    """
-    if not kelvin > 0:
-        raise ValueError(f"a diode at {kelvin} K: the temperature must be above zero")
-    growth = gap_ev / (ideality * BOLTZMANN_V_PER_K) * (1.0 / T0_K - 1.0 / kelvin)
-    return at_t0_a * (kelvin / T0_K) ** (exponent / ideality) * math.exp(growth)
-
-
-def diode_current(
-    voltage: float,
-    temperature: float,
-    *,
-    series_resistance: float = 4.8,
-    saturation_a: float = 2.52e-9,
-    ideality: float = 1.752,
-    gap_ev: float = 1.11,
-    exponent: float = 3.0,
-) -> float:
-    """Return the current in A of a diode in series with `series_resistance` (ohm) at `voltage` (V), `temperature` (K).
-
-    The defaults are the demo bench's diode, its 4.7 ohm resistor and the 0.1 ohm shunt of its ammeter.
-    Exact in the sense of the closed form i = (n Vt / R) W(z) - Is, ln z = ln(Is R / (n Vt)) + (V + Is R) / (n Vt),
-    with Lambert's W from Newton's method on w + ln w = ln z, which cannot overflow.
-    Source: Banwell and Jayakumar, Electronics Letters 36 (2000) 291.
-    """
-    saturation = saturation_current(temperature, saturation_a, ideality, gap_ev, exponent)
-    scale = ideality * BOLTZMANN_V_PER_K * temperature
-    if series_resistance == 0:
-        return saturation * math.expm1(voltage / scale)
-    drop = saturation * series_resistance
-    log_z = math.log(drop / scale) + (voltage + drop) / scale
-    return scale / series_resistance * _lambert_w_of_exp(log_z) - saturation
-
-
-def _lambert_w_of_exp(log_z: float) -> float:
-    """Solve w + ln w = `log_z` for w > 0."""
-    if log_z < -700:
-        return 0.0
-    w = math.exp(log_z) if log_z < 0 else max(log_z, 1.0)
-    for _ in range(50):
-        step = w * (log_z - w - math.log(w)) / (1.0 + w)
-        w = max(w + step, 0.1 * w)
-        if abs(step) <= 4e-16 * w:
-            break
-    return w

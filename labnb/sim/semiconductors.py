@@ -7,7 +7,8 @@ Shichman and Hodges, IEEE JSSC 3 (1968) 285 (SPICE's level 1).
 from collections.abc import Callable
 from typing import final
 
-from labnb.sim.parts import BOLTZMANN_V_PER_K, T0_K, Column, Diode, Junction, Part, Rows
+from labnb.sim.diode_law import BOLTZMANN_V_PER_K, T0_K, Junction
+from labnb.sim.parts import Column, Diode, Part, Rows
 
 
 @final

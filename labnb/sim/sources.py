@@ -1,6 +1,7 @@
 """Which parts an instrument drives: a generator's output, an electronic load's input, and a switch."""
 
 import math
+from dataclasses import dataclass
 from typing import Literal, final
 
 from labnb.sim.parts import Approach, Column, Part, Rows
@@ -8,6 +9,8 @@ from labnb.sim.waves import Wave
 
 LoadMode = Literal["CURR", "VOLT", "POW", "RES"]
 _HOLDING_S = 1e4
+CLAMP_V = 10.0
+"""The open voltage of an ohmmeter is little more."""
 
 
 @final
@@ -27,7 +30,9 @@ class WaveSource(Part):
         self._wave = wave
         self._mean = wave.mean() if wave else volts
         self.volts = self._mean
-        self.period_s = wave.period_s if wave and self.live else 0.0
+        driving = wave if self.live else None
+        self.period_s = driving.period_s if driving else 0.0
+        self.finest_s = driving.finest_s if driving else 0.0
 
     def prepare(self, now: float) -> bool:
         """Take the level at `now`."""
@@ -45,6 +50,35 @@ class WaveSource(Part):
         """Take over the solution."""
         self.voltage = self.across(solution)
         self.current = (self.voltage - self.volts) / self.ohms if self.live else 0.0
+
+
+@final
+class TestCurrent(Part):
+    """An ohmmeter's current, `amps` out of its first node, that fades between 10 and 11 V."""
+
+    def __init__(self, first: str, second: str = "gnd") -> None:
+        super().__init__(first, second)
+        self.amps = 0.0
+
+    def stamp(self, rows: Rows, right: Column, guess: Column, step_s: float) -> None:
+        """Add i = -amps, or i = -amps (11 V - v) / 1 V."""
+        if self.mode == "fading":
+            self._add_conductance(rows, self.amps)
+            self._add_current(right, -self.amps * (CLAMP_V + 1.0))
+        else:
+            self._add_current(right, -self.amps)
+
+    def remode(self, solution: Column) -> bool:
+        """Fade above 10 V."""
+        before = self.mode
+        self.mode = "fading" if self.amps and self.across(solution) > CLAMP_V else ""
+        return self.mode != before
+
+    def commit(self, solution: Column, step_s: float) -> None:
+        """Take over the solution."""
+        self.voltage = self.across(solution)
+        fades = self.mode == "fading"
+        self.current = -self.amps * (CLAMP_V + 1.0 - self.voltage if fades else 1.0)
 
 
 @final
@@ -68,6 +102,41 @@ class Switch(Part):
 
 
 @final
+@dataclass(frozen=True, slots=True)
+class Pulses:
+    """A level that goes from `base` to `top` and back, `frequency` times a second or once, with slopes."""
+
+    start: float
+    base: float
+    top: float
+    width_s: float
+    frequency: float = 0.0
+    """0 for a single pulse."""
+    rising: float = math.inf
+    falling: float = math.inf
+    """How much of the level a second."""
+
+    def at(self, now: float) -> float:
+        """Return the level at bench time `now`."""
+        since = now - self.start
+        if since < 0:
+            return self.base
+        since = since % (1.0 / self.frequency) if self.frequency else since
+        reached = self._way(self.base, self.top, min(since, self.width_s))
+        return reached if since <= self.width_s else self._way(reached, self.base, since - self.width_s)
+
+    def _way(self, begin: float, end: float, since: float) -> float:
+        slew = self.rising if end > begin else self.falling
+        return end if math.isinf(slew) else Approach(0.0, begin, end, slew).at(since)
+
+    def mean(self) -> float:
+        """Return the mean over a period; of a single pulse where it ends."""
+        if not self.frequency:
+            return self.base
+        return math.fsum(self.at(self.start + (k + 0.5) / 256 / self.frequency) for k in range(256)) / 256
+
+
+@final
 class Sink(Part):
     """An electronic load's input: it holds current, voltage, power or resistance when it is `live`.
 
@@ -85,9 +154,16 @@ class Sink(Part):
         self.level = 0.0
         self.least_ohms = least_ohms
         self._way: Approach | None = None
+        self._pulses: Pulses | None = None
+
+    def pulse(self, pulses: Pulses) -> None:
+        """Let the level follow `pulses`."""
+        self._way, self._pulses = None, pulses
+        self.period_s = 1.0 / pulses.frequency if pulses.frequency else 0.0
 
     def approach(self, level: float, slew: float, now: float) -> None:
         """Go to `level` with `slew` of its unit a second from bench time `now` on."""
+        self._pulses, self.period_s = None, 0.0
         self._way = None if math.isinf(slew) else Approach(now, self.level, level, slew)
         if self._way is None:
             self.level = level
@@ -95,7 +171,9 @@ class Sink(Part):
     def prepare(self, now: float) -> bool:
         """Go on towards the level that is approached."""
         before = self.level
-        if self._way is not None:
+        if self._pulses is not None:
+            self.level = self._pulses.mean() if self.averaging else self._pulses.at(now)
+        elif self._way is not None:
             self.level = self._way.at(now)
         return self.level != before
 

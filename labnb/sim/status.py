@@ -63,6 +63,8 @@ class Status:
         self._reasons = 0
         self.requesting = False
         """Service is requested and nobody has polled."""
+        self.summaries = 0
+        """Bits of the status byte that the instrument's own registers give."""
 
     def error(self, code: int, detail: str = "") -> None:
         """Queue error `code`; the last place of a full queue says -350."""
@@ -108,7 +110,7 @@ class Status:
         return byte | (SERVICE_REQUEST if byte & self.service_enable else 0)
 
     def _summary(self, *, message_available: bool) -> int:
-        byte = ERROR_AVAILABLE if self._errors else 0
+        byte = self.summaries | (ERROR_AVAILABLE if self._errors else 0)
         byte |= MESSAGE_AVAILABLE if message_available else 0
         return byte | (EVENT_SUMMARY if self._events & self.event_enable else 0)
 

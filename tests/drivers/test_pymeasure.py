@@ -235,3 +235,172 @@ def test_a_scope_gives_its_data_and_its_screen(stand, no_errors, opened):
     scope.autoscale()
     scope.default_setup()
     no_errors(bench)
+
+
+@pytest.mark.parametrize(
+    ("function", "expected"),
+    [("FREQ", 1250.0), ("PERIOD", 1 / 1250.0), ("ACV", 1 / 2**0.5), ("DCV", 0.25), ("DCV_RATIO", 0.5)],
+)
+def test_the_34401a_measures_waves_and_ratios(stand, no_errors, opened, function, expected):
+    from pymeasure.instruments.hp import HP34401A
+
+    def make(bench: Bench):
+        reference = Source("ref")
+        reference.volts, reference.mode = 0.5, "cv"
+        bench.circuit.add(reference)
+        awg = Generator(bench, "awg", "GPIB0::10::INSTR", outputs=(("x", "gnd"), ("y", "gnd")))
+        for message in ("OUTP1:LOAD INF", "SOUR1:APPL:SIN 1250,2,0.25"):
+            awg.receive(message)
+        return Multimeter34401A(
+            bench, "dmm", ADDRESS, voltage_input=("x", "gnd"), current_input=("i", "gnd"), sense_input=("ref", "gnd")
+        )
+
+    bench, visalib = stand(make)
+    dmm = opened(HP34401A, visalib)
+    dmm.function_ = function
+    assert dmm.function_ == function
+    if function in ("FREQ", "PERIOD"):
+        dmm.range_, dmm.gate_time = 10, 0.01
+        assert (dmm.range_, dmm.autorange, dmm.gate_time) == (10, False, 0.01)
+    assert dmm.reading == pytest.approx(expected, rel=1e-3)
+    no_errors(bench)
+
+
+@pytest.mark.parametrize(("function", "ohms", "expected"), [("CONTINUITY", 12.0, 12.0), ("R2W", 4.7e3, 4.7e3), ("R4W", 150e3, 150e3), ("DIODE", 500.0, 0.5)])  # fmt: skip
+def test_the_34401a_measures_with_its_test_current(stand, no_errors, opened, function, ohms, expected):
+    from pymeasure.instruments.hp import HP34401A
+
+    def make(bench: Bench):
+        bench.circuit.add(Resistor("x", ohms=ohms))
+        return Multimeter34401A(bench, "dmm", ADDRESS, voltage_input=("x", "gnd"), current_input=("i", "gnd"))
+
+    bench, visalib = stand(make)
+    dmm = opened(HP34401A, visalib)
+    dmm.function_ = function
+    assert dmm.reading == pytest.approx(expected, rel=1e-3, abs=0.1 if function == "CONTINUITY" else 1e-4)
+    no_errors(bench)
+
+
+def test_a_source_meter_fills_its_buffer_and_says_when_it_is_full(stand, no_errors, opened):
+    from pymeasure.instruments.keithley import Keithley2400
+
+    def make(bench: Bench):
+        bench.circuit.add(Resistor("x", ohms=1000.0))
+        return SourceMeter(bench, "smu", ADDRESS, terminals=("x", "gnd"))
+
+    bench, visalib = stand(make)
+    smu = opened(Keithley2400, visalib)
+    smu.reset()
+    smu.use_front_terminals()
+    smu.apply_voltage(voltage_range=20, compliance_current=0.1)
+    smu.measure_current(nplc=0.1, current=0.01)
+    smu.source_voltage = 5
+    smu.enable_source()
+    smu.config_buffer(points=20, delay=0.01)
+    assert not smu.is_buffer_full()
+    smu.start_buffer()
+    smu.wait_for_buffer(interval=0.0, timeout=30)
+    data = smu.buffer_data.reshape(20, 5)
+    assert data[:, 1] == pytest.approx([5e-3] * 20, rel=1e-3)
+    assert data[-1, 3] - data[0, 3] == pytest.approx(19 * (0.01 + 0.001 + 0.005 + 0.1 / 50), rel=1e-3)
+    assert smu.mean_current == pytest.approx(5e-3, rel=1e-3)
+    assert smu.min_current <= smu.mean_current <= smu.max_current
+    smu.reset_buffer()
+    smu.disable_buffer()
+    assert not smu.is_buffer_full()
+    assert smu.check_errors() == []
+    no_errors(bench)
+
+
+def test_a_source_meter_keeps_all_that_the_driver_sets(stand, no_errors, opened):
+    from pymeasure.instruments.keithley import Keithley2400
+
+    def make(bench: Bench):
+        bench.circuit.add(Resistor("x", ohms=1000.0))
+        return SourceMeter(bench, "smu", ADDRESS, terminals=("x", "gnd"))
+
+    bench, visalib = stand(make)
+    smu = opened(Keithley2400, visalib)
+    settings = {
+        "trigger_count": 3, "arm_count": 2, "trigger_delay": 0.5, "arm_timer": 0.25, "trigger_source": "trigger_link",
+        "arm_source": "timer", "trigger_output_event": "sense", "arm_output_event": "trigger_exit",
+        "trigger_input_line": 3, "arm_input_line": 2, "trigger_output_line": 4, "arm_output_line": 1,
+        "source_delay": 0.01, "display_enabled": False, "line_frequency": 60, "wires": 4,
+    }  # fmt: skip
+    for name, value in settings.items():
+        setattr(smu, name, value)
+    assert {name: getattr(smu, name) for name in settings} == settings
+    smu.triad(440, 0.0)
+    smu.trigger_on_bus()
+    smu.trigger_count = 1
+    smu.trigger_delay = 0
+    smu.apply_current(compliance_voltage=10)
+    smu.measure_voltage()
+    smu.source_current = 1e-3
+    smu.enable_source()
+    smu.start_buffer()
+    smu.trigger()
+    smu.trigger_immediately()
+    assert smu.values("FETC?")[:2] == pytest.approx([1.0, 1e-3], rel=1e-4)
+    smu.shutdown()
+    assert not bench["smu"].output()
+    no_errors(bench)
+
+
+def test_a_scope_averages_and_gives_its_setup_back(stand, no_errors, opened):
+    from pymeasure.instruments.keysight import KeysightDSOX1102G
+
+    def make(bench: Bench):
+        return Oscilloscope(
+            bench, "scope", ADDRESS, inputs=(("w", "gnd"), ("b", "gnd"), ("c", "gnd"), ("d", "gnd")), generator=("w", "gnd")
+        )  # fmt: skip
+
+    bench, visalib = stand(make)
+    scope = opened(KeysightDSOX1102G, visalib)
+    scope.write(":WGEN:FUNC SIN;FREQ 1000;VOLT 4;OUTP ON")
+    scope.timebase_setup(horizontal_range=4e-3)
+    scope.acquisition_type = "average"
+    scope.ch1.setup(scale=1.0, bwlimit=True, invert=False, label="wave", probe_attenuation=1.0)
+    scope.digitize("channel1")
+    scope.waveform_source, scope.waveform_points_mode, scope.waveform_points = "channel1", "normal", 500
+    for form in ("ascii", "word", "byte"):
+        scope.waveform_format = form
+        assert scope.waveform_format == form
+        assert scope.waveform_preamble["points"] == 500
+    assert scope.waveform_preamble["type"] == "AVERAGE"
+    assert max(scope.waveform_data) == pytest.approx(2.0, abs=0.04)
+    data, preamble = scope.download_data(source="fft", points=500)
+    assert data.max() == pytest.approx(20 * 0.150515 * 1.0, abs=2.0)  # 1.41 V RMS is 3 dBV
+    assert preamble["xincrement"] > 0
+    kept = scope.system_setup
+    scope.ch1.scale, scope.ch1.label = 5.0, "other"
+    scope.system_setup = kept.strip()
+    assert (scope.ch1.scale, scope.ch1.label) == (1.0, '"wave"')
+    no_errors(bench)
+
+
+def test_a_generator_bursts_on_its_trigger(stand, no_errors, opened):
+    from pymeasure.instruments.agilent import Agilent33500
+
+    def make(bench: Bench):
+        return Generator(bench, "awg", ADDRESS, outputs=(("a", "gnd"), ("b", "gnd")))
+
+    bench, visalib = stand(make)
+    awg = opened(Agilent33500, visalib)
+    first = awg.ch_1
+    first.output_load, first.shape, first.frequency, first.amplitude = "INF", "SQU", 100, 2.0
+    awg.burst_mode, awg.burst_ncycles, awg.burst_state = "TRIGGERED", 1, True
+    awg.ext_trig_out, awg.trigger_source = True, "BUS"
+    first.output = True
+    assert (awg.ext_trig_out, awg.trigger_source, awg.burst_mode) == (True, "BUS", "TRIG")
+    awg.trigger()
+    awg.wait_for_trigger()
+    bench.wait(0.0075)
+    bench.circuit.advance(bench.now)
+    assert bench.circuit.voltage("a") == pytest.approx(-1.0, abs=1e-6)
+    bench.wait(0.01)
+    bench.circuit.advance(bench.now)
+    assert bench.circuit.voltage("a") == pytest.approx(1.0, abs=1e-6)
+    awg.display = "busy"
+    awg.clear_display()
+    no_errors(bench)

@@ -198,3 +198,66 @@ def test_a_source_meter_connects_sweeps_and_gives_a_snapshot(stand, no_errors, o
     values = every_value(smu.snapshot(update=True))
     assert (values["compliancei"], values["output"]) == (0.01, 1)
     no_errors(bench)
+
+
+def test_a_truevolt_meter_traces_what_happens_after_its_trigger(stand, no_errors, opened):
+    from qcodes.instrument_drivers.Keysight import Keysight34470A
+
+    bench, visalib = stand(meter(Multimeter))
+    dmm = opened(Keysight34470A, "dmm", visalib)
+    dmm.NPLC(0.02)
+    dmm.autozero("OFF")
+    dmm.autorange("OFF")
+    dmm.timetrace_dt(0.01)
+    dmm.timetrace_npts(21)
+    dmm.time_axis.get()
+    trace = dmm.timetrace()
+    assert len(trace) == 21
+    assert list(trace) == pytest.approx([0.5] * 21, abs=1e-3)
+    dmm.trigger.source("BUS")
+    dmm.trigger.count(2)
+    dmm.sample.count(1)
+    dmm.sample.source("IMM")
+    dmm.init_measurement()
+    for _ in range(2):
+        dmm.trigger.force()
+        bench.wait(0.1)
+    assert len(dmm.fetch()) == 2
+    dmm.trigger.source("EXT")
+    dmm.trigger.count("INF")
+    dmm.trigger.slope("POS")
+    dmm.trigger.level(0.25)
+    dmm.sample.pretrigger_count(0)
+    dmm.init_measurement()
+    bench["dmm"].external_trigger()
+    dmm.abort_measurement()
+    dmm.reset()
+    no_errors(bench)
+
+
+def test_a_generator_gives_what_the_driver_sets(stand, no_errors, opened):
+    from qcodes.instrument_drivers.Keysight import Keysight33512B
+
+    bench, visalib = stand(lambda bench: Generator33512B(bench, "awg", ADDRESS, outputs=(("a", "gnd"), ("b", "gnd"))))
+    awg = opened(Keysight33512B, "awg", visalib)
+    awg.ch1.function_type("SQU")
+    awg.ch1.frequency(100)
+    awg.ch1.pulse_width(1e-3)
+    awg.ch1.amplitude(2.0)
+    awg.ch1.offset(0.5)
+    awg.ch1.output_polarity("INV")
+    awg.ch1.burst_mode("N Cycle")
+    awg.ch1.burst_ncycles("INF")
+    awg.ch1.trigger_source("EXT")
+    awg.ch1.burst_state("ON")
+    awg.ch1.output("ON")
+    bench["awg"].external_trigger()
+    bench.wait(0.001)
+    bench.circuit.advance(bench.now)
+    assert bench.circuit.voltage("a") == pytest.approx(-2 * (1.0 + 0.5), rel=1e-6)
+    awg.sync.output("ON")
+    awg.sync.source(2)
+    assert (awg.sync.output(), awg.sync.source(), awg.ch1.burst_mode()) == ("ON", 2, "N Cycle")
+    awg.ch1.trigger_source("BUS")
+    awg.force_trigger()
+    no_errors(bench)

@@ -174,3 +174,23 @@ def ask_trial(trials):
         return port.receive(1_000_000, timeout_s=10.0, termination=None)[0].decode("latin-1").removesuffix("\n")
 
     return exchange
+
+
+@pytest.fixture
+def talk():
+    """Speak to one instrument of any bench: `talk(bench, "dmm")` returns a function from message to answer."""
+
+    def speak_to(bench: Bench, name: str):
+        port = bench.port(name)
+
+        def speak(message: str | bytes, *, raw: bool = False, timeout_s: float = 1000.0):
+            data = message if isinstance(message, bytes) else message.encode("latin-1")
+            port.send(data + b"\n", end=True, timeout_s=2.0)
+            if b"?" not in data.partition(b"#")[0]:
+                return None
+            answer, _ = port.receive(4_000_000, timeout_s=timeout_s, termination=None)
+            return answer.removesuffix(b"\n") if raw else answer.decode("latin-1").removesuffix("\n")
+
+        return speak
+
+    return speak_to

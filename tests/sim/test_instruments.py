@@ -191,7 +191,7 @@ def test_overvoltage_protection_trips_the_output(loaded):
     assert loaded("VOLT:PROT:TRIP? (@1)") == "0"
     loaded("VOLT 4.1,(@1)")
     assert loaded("VOLT:PROT:TRIP? (@1)") == "1"
-    assert loaded("STAT:QUES:INST:ISUM1:COND?") == "512"
+    assert loaded("STAT:QUES:INST:ISUM1:COND?") == "4"
 
 
 # --- multimeter ---

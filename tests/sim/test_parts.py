@@ -1,5 +1,6 @@
 """Parts with memory, semiconductors and the load's input against closed forms."""
 
+import cmath
 import math
 
 import pytest
@@ -211,3 +212,49 @@ def test_bursts_rest_in_between():
     assert wave.level(0.00525) == 0.0
     assert wave.level(0.01225) == pytest.approx(1.0)
     assert Wave(sine, 1e3, 1.0, start=math.inf, cycles=3).level(5.0) == 0.0
+
+
+# --- against other ways to solve the same equations ---
+
+
+@pytest.mark.parametrize("ohms", [2.0, 20.0, 150.0, 1000.0])
+def test_an_rlc_answers_a_step_as_its_damping_says(ohms):
+    circuit, henries, farads = Circuit(), 1e-3, 100e-9
+    capacitor = Capacitor("c", farads=farads)
+    circuit.add(supply(1.0), Resistor("in", "l", ohms=ohms), Inductor("l", "c", henries=henries), capacitor)
+    alpha, omega2 = ohms / (2 * henries), 1 / (henries * farads)
+    root = cmath.sqrt(alpha**2 - omega2)
+    fast, slow = -alpha - root, -alpha + root
+    for k in range(1, 60):
+        now = k * 3e-6
+        circuit.advance(now)
+        exact = 1 + (fast * cmath.exp(slow * now) - slow * cmath.exp(fast * now)) / (slow - fast)
+        assert capacitor.voltage == pytest.approx(exact.real, abs=4e-3)  # after three periods
+
+
+@pytest.mark.parametrize("base_ohm", [1e4, 3e5, 2e6])
+def test_a_transistors_currents_solve_ebers_and_molls_equations(base_ohm):
+    circuit, transistor = Circuit(), BipolarTransistor("c", "b")
+    circuit.add(supply(5.0), Resistor("in", "c", ohms=1e3), Resistor("in", "b", ohms=base_ohm), transistor)
+    circuit.advance(0.0)
+    scale, saturation, forward, reverse = 8.617333262e-5 * 300.0, 1e-14, 200.0, 4.0
+
+    def currents(base_v, collector_v):
+        out, back = saturation * math.expm1(base_v / scale), saturation * math.expm1((base_v - collector_v) / scale)
+        return out - back - back / reverse, out / forward + back / reverse
+
+    def collector(base_v):  # by bisection: what the collector's resistor leaves and what the transistor takes
+        low, high = 0.0, 5.0
+        for _ in range(200):
+            middle = (low + high) / 2
+            low, high = (middle, high) if currents(base_v, middle)[0] < (5.0 - middle) / 1e3 else (low, middle)
+        return low
+
+    low, high = 0.3, 0.9
+    for _ in range(200):
+        middle = (low + high) / 2
+        enough = currents(middle, collector(middle))[1] < (5.0 - middle) / base_ohm
+        low, high = (middle, high) if enough else (low, middle)
+    assert circuit.voltage("b") == pytest.approx(low, abs=1e-6)
+    assert transistor.voltage == pytest.approx(collector(low), abs=1e-4)
+    assert (transistor.current, transistor.base_current) == pytest.approx(currents(low, collector(low)), rel=1e-3)

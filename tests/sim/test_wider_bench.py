@@ -129,7 +129,7 @@ def test_a_load_draws_what_it_is_told_until_the_supply_limits(ask):
 
 def test_a_trigger_puts_the_triggered_level_in_force(ask):
     ask("psu", "APPL CH2,10,1;:OUTP ON,(@2)")
-    ask("load", "CURR 0.1;:CURR:TLEV 0.6;:INP ON;:INIT:TRAN")
+    ask("load", "CURR 0.1;:CURR:TRIG 0.6;:CURR:MODE STEP;:INP ON;:INIT:TRAN")
     ask("load", "*TRG")
     assert float(ask("load", "MEAS:CURR?")) == pytest.approx(0.6, abs=1e-3)
 

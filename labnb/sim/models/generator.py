@@ -1,260 +1,142 @@
 """What a two-channel waveform generator does, after Keysight's EDU33210 Series Programming Guide (EDU33212-90004)."""
 
 import math
-import struct
 from typing import TYPE_CHECKING, ClassVar, final
 
 from labnb.sim.instrument import command
-from labnb.sim.models.generator_settings import DBM, GeneratorSettings
-from labnb.sim.scpi import OVERLOAD, Call, format_number, parse_number
+from labnb.sim.models.generator_levels import SOURCE_OHM
+from labnb.sim.models.generator_waves import GeneratorWaves
+from labnb.sim.scpi import Call, format_number
 from labnb.sim.settings import Key
 from labnb.sim.sources import WaveSource
 from labnb.sim.status import ScpiError
-from labnb.sim.waves import Shape, Wave, points, pulse, ramp, sine, square
 
 if TYPE_CHECKING:
     from labnb.sim.bench import Bench
 
-SOURCE_OHM = 50.0
-SHORTEST_ARB, LONGEST_ARB = 8, 1_000_000
-NOISE_POINTS = 4096
-_CREST_FACTORS = {"SIN": math.sqrt(2.0), "SQU": 1.0, "PULS": 1.0, "RAMP": math.sqrt(3.0), "TRI": math.sqrt(3.0)}
 
-
-class Generator(GeneratorSettings):
+class Generator(GeneratorWaves):
     """Keysight EDU33212A: two outputs, 1 uHz to 20 MHz: sine, square, ramp, triangle, pulse, noise, DC, arbitrary.
 
     An output is a source of 50 ohm. What is programmed is what stands across `OUTP:LOAD`, by default 50 ohm, so that
-    it is twice as much across an open end. Bursts repeat by `BURS:INT:PER`; a triggered one waits for `*TRG`.
+    it is twice as much across an open end; more than 10 V open is a settings conflict. Bursts repeat by
+    `BURS:INT:PER` or `TRIG:TIM`, or wait for `*TRG`, `TRIG` or `external_trigger()`; gated ones for `external_gate()`.
+    Sweeps and internal AM and FM; both channels share one clock and their phases begin together. The sync output is
+    high in the first half of a period, or during a burst, and rises when a sweep begins.
     """
 
     identity = "Keysight Technologies,EDU33212A,CN61310123,K-01.00.05-01.00-01.00-02.00-01.00"
-    terminal_names: ClassVar = {"outputs": (("1", "1-"), ("2", "2-"))}
+    terminal_names: ClassVar = {"outputs": (("1", "1-"), ("2", "2-")), "sync_output": ("sync", "sync-")}
+    fastest: ClassVar[dict[str, float]] = {"SQU": 10e6, "PULS": 10e6, "RAMP": 200e3, "TRI": 200e3}
+    """The highest frequency in Hz of those shapes that do not reach 20 MHz."""
 
-    def __init__(self, bench: "Bench", name: str, address: str, *, outputs: tuple[tuple[str, str], ...]) -> None:
-        """Connect each output to two nodes of the bench's circuit."""
+    def __init__(
+        self, bench: "Bench", name: str, address: str, *,
+        outputs: tuple[tuple[str, str], ...], sync_output: tuple[str, str] | None = None,
+    ) -> None:  # fmt: skip
+        """Connect each output, and the sync output if it is used, to two nodes of the bench's circuit."""
         if len(outputs) != self.channels:
             raise ValueError(f"{name}: {len(outputs)} pairs of nodes for {self.channels} outputs")
         super().__init__(bench, name, address)
         self._sources = {
             channel: WaveSource(plus, minus, ohms=SOURCE_OHM) for channel, (plus, minus) in enumerate(outputs, 1)
         }
-        self._arbitrary: dict[int, dict[str, tuple[float, ...]]] = {channel: {} for channel in self._sources}
-        self._fired = dict.fromkeys(self._sources, math.inf)
-        bench.circuit.add(*self._sources.values())
+        self._sync = WaveSource(*sync_output, ohms=SOURCE_OHM) if sync_output else None
+        bench.circuit.add(*self._sources.values(), *([self._sync] if self._sync else []))
         self._drive_all()
 
     def reset(self) -> None:
         """Go to outputs off, sine of 1 kHz and 0.1 V peak to peak into 50 ohm."""
         super().reset()
-        self._fired = dict.fromkeys(self._sources, math.inf)
+        self.fired = dict.fromkeys(self._sources, math.inf)
+        self.gates = {}
         self._drive_all()
 
     def changed(self, name: str, key: Key) -> None:
-        """Drive the output that a setting concerns."""
-        if isinstance(key, int):
-            self._drive(key)
+        """Drive the output that a setting concerns; a shape that is not so fast lowers the frequency (-221)."""
+        if not isinstance(key, int):
+            self.drive(1)
+            return
+        most = self._fastest(self.function(key))
+        if name == "function" and self.frequency(key) > most:
+            self.values["frequency", key] = most
+            self.status.error(-221, "frequency reduced for this function")
+        if name == "frequency_mode":
+            self.values["sweep", key] = self.frequency_mode(key) == "SWE"
+        if name in ("sweep", "burst"):
+            self.values["frequency_mode", key] = "SWE" if self.sweep(key) else "CW"
+            self.fired[key] = math.inf
+        self.drive(key)
+
+    def _fastest(self, function: str) -> float:
+        return self.fastest.get(function, 20e6)
+
+    @command("[SOURce#:]FREQuency[:CW]")
+    def _set_frequency(self, call: Call) -> None:
+        call.require(1, 1)
+        channel = self.channels_of(call)[0]
+        most = self._fastest(self.function(channel))
+        word = repr(most) if call.arguments[0].upper() in ("MAX", "MAXIMUM") else call.arguments[0]
+        if type(self).frequency.parse(word, channel) > most:
+            raise ScpiError(-222, word)
+        type(self).frequency.write(self, channel, word)
+
+    # --- waves ---
 
     def _drive_all(self) -> None:
         for channel in self._sources:
-            self._drive(channel)
+            self.drive(channel)
 
-    def doubling(self, channel: int) -> float:
-        """Return how many times the voltage across the load the source's own is."""
-        ohms = self.load(channel)
-        return 1.0 if ohms >= OVERLOAD else (SOURCE_OHM + ohms) / ohms
-
-    def _drive(self, channel: int) -> None:
+    def drive(self, channel: int) -> None:
+        """Let the output of `channel`, and the sync output, give what is set."""
         source = self._sources[channel]
         with self.bench.circuit.edit(self.now, source):
             source.live = self.output(channel)
-            source.drive(self._wave(channel), self._offset(channel))
+            source.drive(self.wave(channel), self.signed_offset(channel))
+        if self._sync is not None:
+            with self.bench.circuit.edit(self.now, self._sync):
+                self._sync.live = self.sync()
+                self._sync.drive(self.sync_wave())
 
-    def _offset(self, channel: int) -> float:
-        sign = -1.0 if self.polarity(channel) == "INV" else 1.0
-        return sign * self.doubling(channel) * self.offset(channel)
+    # --- triggers ---
 
-    def _wave(self, channel: int) -> Wave | None:
-        """Return what the output gives when it is on; None for a constant voltage."""
-        if self.function(channel) == "DC":
-            return None
-        sign = -1.0 if self.polarity(channel) == "INV" else 1.0
-        bursts = self.burst(channel) and self.burst_mode(channel) == "TRIG"
-        waits = bursts and self.trigger_source(channel) in ("BUS", "EXT")
-        return Wave(
-            shape=self._shape(channel),
-            frequency=self._frequency(channel),
-            amplitude=sign * self.doubling(channel) * self.amplitude(channel) / 2.0,
-            offset=self._offset(channel),
-            phase=self.phase(channel) / 360.0,
-            start=self._fired[channel] if waits else 0.0,
-            cycles=self.burst_cycles(channel) if bursts else math.inf,
-            burst_s=self.burst_period(channel) if bursts and not waits else 0.0,
-        )
+    def trigger(self) -> None:
+        """Begin the bursts and sweeps that wait for a bus trigger. Raises -211 when none does."""
+        if not self._fire("BUS"):
+            raise ScpiError(-211)
 
-    def _frequency(self, channel: int) -> float:
-        if self.function(channel) == "ARB":
-            return self.arb_rate(channel) / len(self._levels(channel))
-        if self.function(channel) == "NOIS":
-            return 1e6 / NOISE_POINTS
-        return self.frequency(channel)
+    def external_trigger(self) -> None:
+        """Give an edge on the trigger input: bursts and sweeps that wait for it begin."""
+        timeline = self.bench.timeline
+        with timeline.changed:
+            timeline.catch_up()
+            self._fire("EXT")
 
-    def _shape(self, channel: int) -> Shape:
-        function = self.function(channel)
-        if function == "SIN":
-            return sine
-        if function == "SQU":
-            return square(self.duty(channel) / 100.0)
-        if function in ("RAMP", "TRI"):
-            return ramp(self.symmetry(channel) / 100.0 if function == "RAMP" else 0.5)
-        if function == "PULS":
-            frequency = self.frequency(channel)
-            return pulse(self.pulse_width_s(channel) * frequency, self.pulse_edge(channel) * frequency)
-        if function == "NOIS":
-            return points([max(-1.0, min(1.0, self.rng.gauss(0.0, 0.3))) for _ in range(NOISE_POINTS)])
-        return points(self._levels(channel))
+    def external_gate(self, *, high: bool) -> None:
+        """Set the level of the trigger input for gated bursts, which finish the cycle in which it is closed."""
+        timeline = self.bench.timeline
+        with timeline.changed:
+            timeline.catch_up()
+            for channel in self._sources:
+                opens = high == (self.burst_gate(channel) == "NORM")
+                opened = self.now if opens else self.gates.get(channel, (math.inf, math.inf))[0]
+                self.gates[channel] = (opened, math.inf if opens else self.now)
+                self.drive(channel)
 
-    def _levels(self, channel: int) -> tuple[float, ...]:
-        """Return the points of the chosen arbitrary wave; the built-in one is an exponential rise."""
-        built_in = tuple(1.0 - 2.0 * math.exp(-k / 20.0) for k in range(100))
-        return self._arbitrary[channel].get(self.arb_name(channel).upper(), built_in)
+    def _fire(self, *sources: str) -> bool:
+        waiting = [channel for channel in self._sources if self.trigger_source(channel) in sources]
+        for channel in waiting:
+            self._begin(channel)
+        return bool(waiting)
 
-    # --- levels in other words ---
+    def _begin(self, channel: int) -> None:
+        self.fired[channel] = self.now + self.trigger_delay(channel)
+        self.drive(channel)
 
-    @command("[SOURce#:]VOLTage:HIGH")
-    def _set_high(self, call: Call) -> None:
-        channel = self._level_channel(call)
-        low = self.offset(channel) - self.amplitude(channel) / 2.0
-        self._set_levels(channel, low, parse_number(call.arguments[0], "V"))
-
-    @command("[SOURce#:]VOLTage:LOW")
-    def _set_low(self, call: Call) -> None:
-        channel = self._level_channel(call)
-        high = self.offset(channel) + self.amplitude(channel) / 2.0
-        self._set_levels(channel, parse_number(call.arguments[0], "V"), high)
-
-    def _level_channel(self, call: Call) -> int:
-        call.require(1, 1)
-        return self.channels_of(call)[0]
-
-    def _set_levels(self, channel: int, low: float, high: float) -> None:
-        """Set amplitude and offset, or neither; the high level stays above the low one."""
-        if high - low < 1e-3:
-            raise ScpiError(-221, "the high level must be above the low one")
-        amplitude = type(self).amplitude.parse(repr(high - low), channel)
-        type(self).offset.write(self, channel, repr((high + low) / 2.0))
-        self.values["amplitude", channel] = amplitude
-        self._drive(channel)
-
-    @command("[SOURce#:]VOLTage:HIGH?")
-    def _ask_high(self, call: Call) -> str:
-        channel = self.channels_of(call)[0]
-        return format_number(self.offset(channel) + self.amplitude(channel) / 2.0)
-
-    @command("[SOURce#:]VOLTage:LOW?")
-    def _ask_low(self, call: Call) -> str:
-        channel = self.channels_of(call)[0]
-        return format_number(self.offset(channel) - self.amplitude(channel) / 2.0)
-
-    def _volts_a_unit(self, channel: int) -> float:
-        """Return how many volts from peak to peak one volt RMS is."""
-        return 2.0 * _CREST_FACTORS.get(self.function(channel), 1.0)
-
-    @command("[SOURce#:]VOLTage[:LEVel][:IMMediate][:AMPLitude]")
-    def _set_amplitude(self, call: Call) -> None:
-        """Set the amplitude in `VOLT:UNIT`."""
-        call.require(1, 1)
-        channel = self.channels_of(call)[0]
-        word, unit = call.arguments[0], self.unit(channel)
-        if unit != "VPP" and not word.isalpha():
-            value = parse_number(word)
-            volts = value if unit == "VRMS" else math.sqrt(10.0 ** (value / 10.0) * DBM * self._dbm_ohms(channel))
-            word = repr(volts * self._volts_a_unit(channel))
-        type(self).amplitude.write(self, channel, word)
-
-    @command("[SOURce#:]VOLTage[:LEVel][:IMMediate][:AMPLitude]?")
-    def _ask_amplitude(self, call: Call) -> str:
-        channel = self.channels_of(call)[0]
-        answer = float(type(self).amplitude.answer(self, channel, call.arguments))
-        unit = self.unit(channel)
-        if unit == "VPP":
-            return format_number(answer)
-        volts = answer / self._volts_a_unit(channel)
-        return format_number(volts if unit == "VRMS" else 10.0 * math.log10(volts**2 / DBM / self._dbm_ohms(channel)))
-
-    def _dbm_ohms(self, channel: int) -> float:
-        return min(self.load(channel), 1e6)
-
-    @command("OUTPut#:LOAD")
-    def _set_load(self, call: Call) -> None:
-        """Say what stands at the output: what it gives stays, so its levels are now other numbers."""
-        call.require(1, 1)
-        channel = self.channels_of(call)[0]
-        before = self.doubling(channel)
-        word = "9.9E37" if call.arguments[0].upper() in ("INF", "INFINITY") else call.arguments[0]
-        type(self).load.write(self, channel, word)
-        ratio = before / self.doubling(channel)
-        self.values["amplitude", channel] = self.amplitude(channel) * ratio
-        self.values["offset", channel] = self.offset(channel) * ratio
-
-    @command("OUTPut#:LOAD?")
-    def _ask_load(self, call: Call) -> str:
-        return type(self).load.query(self, call)
-
-    # --- arbitrary waves ---
-
-    @command("[SOURce#:]DATA:ARBitrary")
-    def _upload_volts(self, call: Call) -> None:
-        """Take `name,-1.0,...,1.0`, or a block of big endian floats."""
-        block = call.block
-        floats = struct.unpack(f">{len(block) // 4}f", block[: len(block) // 4 * 4]) if block is not None else None
-        self._upload(call, floats, 1.0)
-
-    @command("[SOURce#:]DATA:ARBitrary:DAC")
-    def _upload_dac(self, call: Call) -> None:
-        """Take `name,-32767,...,32767`, or a block of big endian 16 bit numbers."""
-        block = call.block
-        counts = struct.unpack(f">{len(block) // 2}h", block[: len(block) // 2 * 2]) if block is not None else None
-        self._upload(call, counts, 32767.0)
-
-    def _upload(self, call: Call, levels: tuple[float, ...] | None, full: float) -> None:
-        call.require(1, LONGEST_ARB + 1)
-        channel = self.channels_of(call)[0]
-        numbers = levels if levels is not None else tuple(parse_number(word) for word in call.arguments[1:])
-        if not SHORTEST_ARB <= len(numbers) <= LONGEST_ARB or not all(abs(number) <= full for number in numbers):
-            raise ScpiError(-222, f"{len(numbers)} points")
-        name = call.arguments[0].strip("\"'").upper()
-        self._arbitrary[channel][name] = tuple(number / full for number in numbers)
-        self._drive(channel)
-
-    @command("[SOURce#:]FUNCtion:ARBitrary")
-    def _choose_arbitrary(self, call: Call) -> None:
-        call.require(1, 1)
-        channel = self.channels_of(call)[0]
-        name = call.arguments[0].strip("\"'").upper()
-        if name != "EXP_RISE" and name not in self._arbitrary[channel]:
-            raise ScpiError(-224, name)
-        self.values["arb_name", channel] = name
-        self._drive(channel)
-
-    @command("[SOURce#:]FUNCtion:ARBitrary?")
-    def _ask_arbitrary(self, call: Call) -> str:
-        return f'"{self.arb_name(self.channels_of(call)[0])}"'
-
-    @command("[SOURce#:]FUNCtion:ARBitrary:POINts?")
-    def _ask_points(self, call: Call) -> str:
-        return str(len(self._levels(self.channels_of(call)[0])))
-
-    @command("[SOURce#:]DATA:VOLatile:CLEar")
-    def _forget_arbitrary(self, call: Call) -> None:
-        channel = self.channels_of(call)[0]
-        self._arbitrary[channel].clear()
-        self.values.pop(("arb_name", channel), None)
-        self._drive(channel)
-
-    @command("[SOURce#:]DATA:VOLatile:CATalog?")
-    def _ask_catalogue(self, call: Call) -> str:
-        return ",".join(f'"{name}"' for name in ("EXP_RISE", *self._arbitrary[self.channels_of(call)[0]]))
+    @command("TRIGger#[:IMMediate]")
+    def _trigger_channel(self, call: Call) -> None:
+        """Begin the burst or sweep of a channel, whatever it waits for."""
+        self._begin(self.channels_of(call)[0])
 
     # --- all at once ---
 
@@ -263,18 +145,25 @@ class Generator(GeneratorSettings):
         each=("SINusoid", "SQUare", "RAMP", "PULSe", "TRIangle", "NOISe", "DC", "ARBitrary"),
     )
     def _apply(self, call: Call) -> None:
-        """`APPL:SIN 1000,0.5,0.1`: function, frequency, amplitude, offset, and the output on."""
+        """`APPL:SIN 1000,0.5,0.1`: function, frequency, amplitude, offset, and the output on; all or nothing."""
         call.require(0, 3)
-        channel = self.channels_of(call)[0]
-        settings = (type(self).frequency, type(self).amplitude, type(self).offset)
-        pairs = list(zip(settings, call.arguments, strict=False))
-        for setting, word in pairs:
-            setting.parse(word, channel)
-        for setting, word in pairs:
-            setting.write(self, channel, word)
+        channel, words = self.channels_of(call)[0], call.arguments
+        new = {
+            "frequency": self.frequency(channel),
+            "amplitude": self.amplitude(channel),
+            "offset": self.offset(channel),
+        }
+        for setting, word in zip((type(self).frequency, type(self).amplitude, type(self).offset), words, strict=False):
+            amplitude = setting.name == "amplitude" and word.upper()[:3] != "DEF"
+            new[setting.name] = self.parse_amplitude(channel, word) if amplitude else setting.parse(word, channel)
+        if new["frequency"] > self._fastest(call.key):
+            raise ScpiError(-222, words[0] if words else "frequency")
+        self.check_levels(channel, 0.0 if call.key == "DC" else new["amplitude"], new["offset"])
+        for name, value in new.items():
+            self.values[name, channel] = value
         self.values["function", channel] = call.key
         self.values["output", channel] = True
-        self._drive(channel)
+        self.drive(channel)
 
     @command("[SOURce#:]APPLy?")
     def _ask_applied(self, call: Call) -> str:
@@ -286,18 +175,10 @@ class Generator(GeneratorSettings):
     def _synchronise(self, call: Call) -> None:
         """Do nothing: the outputs share one clock and always begin their phase together."""
 
-    def trigger(self) -> None:
-        """Begin the bursts that wait for a bus trigger."""
-        waiting = [channel for channel in self._sources if self.trigger_source(channel) == "BUS"]
-        if not waiting:
-            raise ScpiError(-211)
-        for channel in waiting:
-            self._fired[channel] = self.now + self.trigger_delay(channel)
-            self._drive(channel)
-
 
 @final
 class Generator33512B(Generator):
-    """Agilent 33512B: the same outputs and words."""
+    """Agilent 33512B: the same outputs and words; squares and pulses reach 20 MHz."""
 
     identity = "Agilent Technologies,33512B,MY52700123,3.03-1.19-2.00-52-00"
+    fastest: ClassVar[dict[str, float]] = {"RAMP": 200e3, "TRI": 200e3}

@@ -4,6 +4,7 @@ import math
 from collections.abc import Mapping
 from dataclasses import dataclass, replace
 
+from labnb.sim.headers import expand, short_form
 from labnb.sim.scpi import parse_number
 from labnb.sim.status import ScpiError
 
@@ -48,6 +49,7 @@ Functions = Mapping[str, Function]
 
 _OHMS = (1e2, 1e3, 1e4, 1e5, 1e6, 1e7, 1e8, 1e9)
 _OHM_AMPS = (1e-3, 1e-3, 1e-4, 1e-5, 5e-6, 5e-7, 5e-8, 5e-9)
+_FARADS = (1e-9, 1e-8, 1e-7, 1e-6, 1e-5, 1e-4)
 TRUEVOLT: Functions = {
     "VOLT": Function("VOLTage[:DC]", (0.1, 1.0, 10.0, 100.0, 1000.0), 10.0, "V"),
     "CURR": Function("CURRent[:DC]", (1e-6, 1e-5, 1e-4, 1e-3, 1e-2, 1e-1, 1.0, 3.0, 10.0), 0.1, "A"),
@@ -55,31 +57,48 @@ TRUEVOLT: Functions = {
     "FRES": Function("FRESistance", _OHMS, 1e3, "OHM", _OHM_AMPS),
     "VOLT:AC": Function("VOLTage:AC", (0.1, 1.0, 10.0, 100.0, 750.0), 10.0, "V", alternating=True),
     "CURR:AC": Function("CURRent:AC", (1e-4, 1e-3, 1e-2, 1e-1, 1.0, 3.0, 10.0), 0.1, "A", alternating=True),
+    "CAP": Function("CAPacitance", _FARADS, 1e-6, "F", tuple(10.0 * farads for farads in _FARADS)),
+    "FREQ": Function("FREQuency", (0.1, 1.0, 10.0, 100.0, 750.0), 10.0, "V"),
+    "PER": Function("PERiod", (0.1, 1.0, 10.0, 100.0, 750.0), 10.0, "V"),
+    "DIOD": Function("DIODe", (5.0,), 5.0, "V", (1e-3,)),
+    "CONT": Function("CONTinuity", (1e3,), 1e3, "OHM", (1e-3,)),
+    "TEMP": Function("TEMPerature", _OHMS[:7], 1e4, "OHM", _OHM_AMPS[:7]),
+    "VOLT:RAT": Function("VOLTage[:DC]:RATio", (0.1, 1.0, 10.0, 100.0, 1000.0), 10.0, "V"),
 }
 """34465A and 34470A (Truevolt Operating and Service Guide, 34460-90901)."""
+LATER = ("CAP", "TEMP")
+"""What the 34401A does not measure."""
 
 
 def _less(amps: tuple[float, ...], alternating_amps: tuple[float, ...], ohms: int) -> Functions:
     """Return the functions of a meter with fewer ranges."""
     kept: dict[str, tuple[float, ...]] = {
-        "CURR": amps, "CURR:AC": alternating_amps, "RES": _OHMS[:ohms], "FRES": _OHMS[:ohms],
+        "CURR": amps, "CURR:AC": alternating_amps, "RES": _OHMS[:ohms], "FRES": _OHMS[:ohms], "DIOD": (1.0,),
     }  # fmt: skip
-    return {name: replace(known, ranges=kept.get(name, known.ranges)) for name, known in TRUEVOLT.items()}
+    less = {name: replace(known, ranges=kept.get(name, known.ranges)) for name, known in TRUEVOLT.items()}
+    return {name: replace(each, default=min(each.default, each.ranges[-1])) for name, each in less.items()}
 
 
 AGILENT_34410A = _less((1e-4, 1e-3, 1e-2, 1e-1, 1.0, 3.0), (1e-4, 1e-3, 1e-2, 1e-1, 1.0, 3.0), 8)
 HP_34401A = _less((1e-2, 1e-1, 1.0, 3.0), (1.0, 3.0), 7)
 
-NAMES = {
-    "VOLT": "VOLT", "VOLT:DC": "VOLT", "VOLTAGE": "VOLT", "VOLTAGE:DC": "VOLT",
-    "CURR": "CURR", "CURR:DC": "CURR", "CURRENT": "CURR", "CURRENT:DC": "CURR",
-    "RES": "RES", "RESISTANCE": "RES", "FRES": "FRES", "FRESISTANCE": "FRES",
-    "VOLT:AC": "VOLT:AC", "VOLTAGE:AC": "VOLT:AC", "CURR:AC": "CURR:AC", "CURRENT:AC": "CURR:AC",
-}  # fmt: skip
 EACH = tuple(function.header for function in TRUEVOLT.values())
-DIRECT = EACH[:4]
+"""All that is measured."""
+RANGED = EACH[:7]
+"""Those with a range of their own."""
+DIRECT = (*EACH[:4], "TEMPerature")
 """Those that integrate over line cycles."""
-ZEROING = EACH[:3]
+ZEROING = (*EACH[:3], "TEMPerature")
+ALTERNATING = EACH[4:6]
+COUNTED = ("FREQuency", "PERiod")
+FIXED_CYCLES = {"CAP": 10.0, "DIOD": 1.0, "CONT": 0.2}
+NAMES: dict[str, str] = {
+    spelling: name
+    for name, function in TRUEVOLT.items()
+    for long in expand(function.header)
+    for spelling in (long.upper(), short_form(long))
+}
+"""Every way to write a function, and its name."""
 
 Resolutions = tuple[tuple[float, float], ...]
 """(line cycles, resolution in parts of the range), from short to long."""

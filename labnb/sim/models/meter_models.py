@@ -5,6 +5,7 @@ from typing import final
 from labnb.sim.models.meter_functions import (
     AGILENT_34410A,
     HP_34401A,
+    LATER,
     RESOLUTIONS_34401A,
     RESOLUTIONS_34410A,
     RESOLUTIONS_34465A,
@@ -41,4 +42,5 @@ class Multimeter34401A(Multimeter):
     functions = HP_34401A
     range = range_setting(HP_34401A)
     resolutions = RESOLUTIONS_34401A
+    lacks = LATER
     noise = 10.0

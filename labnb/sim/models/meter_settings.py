@@ -1,11 +1,16 @@
 """Which settings a multimeter of Keysight's family keeps, whatever it does with them."""
 
+import math
 from typing import ClassVar
 
 from labnb.sim.instrument import Instrument, command
 from labnb.sim.models.meter_functions import (
+    ALTERNATING,
+    COUNTED,
     DIRECT,
     EACH,
+    FIXED_CYCLES,
+    RANGED,
     RESOLUTIONS_34470A,
     TRUEVOLT,
     ZEROING,
@@ -14,12 +19,24 @@ from labnb.sim.models.meter_functions import (
     cycles_for,
     resolution,
 )
-from labnb.sim.scpi import Call, format_number, parse_number, parse_switch
+from labnb.sim.scpi import OVERLOAD, Call, format_number, parse_number, parse_switch
 from labnb.sim.settings import Choice, Key, Number, Switch, Text, Whole
 
 LINE_HZ = 50.0
 MEMORY = 2_000_000
 ALTERNATING_CYCLES = 20.0
+
+
+class Count(Whole):
+    """A whole number, or INFinity."""
+
+    def parse(self, text: str, key: Key) -> float:
+        """Understand INF, too."""
+        return math.inf if text.upper() in ("INF", "INFINITY") else super().parse(text, key)
+
+    def format(self, value: float) -> str:
+        """Write infinity as SCPI does."""
+        return format_number(OVERLOAD) if math.isinf(value) else super().format(value)
 
 
 def range_setting(functions: Functions) -> Number:
@@ -40,17 +57,18 @@ class MeterSettings(Instrument):
     cycles = Number("[SENSe:]{}:NPLCycles", keys=DIRECT, default=10.0, low=0.001, high=100.0)
     aperture = Number("[SENSe:]{}:APERture", unit="S", keys=DIRECT, default=0.1, low=2e-5, high=1.0)
     aperture_enabled = Switch("[SENSe:]{}:APERture:ENABled", keys=DIRECT, default=False)
+    gate = Number("[SENSe:]{}:APERture", unit="S", keys=COUNTED, default=0.1, low=1e-3, high=1.0)
     autorange = Switch(keys=EACH, default=True)
     range = range_setting(TRUEVOLT)
     autozero = Switch(keys=ZEROING, default=True)
     auto_impedance = Switch("[SENSe:]VOLTage[:DC]:IMPedance:AUTO", "INPut:IMPedance:AUTO", default=False)
-    bandwidth = Number("[SENSe:]{}:BANDwidth", keys=EACH[4:], unit="HZ", default=20.0, low=3.0, high=200.0)
+    bandwidth = Number("[SENSe:]{}:BANDwidth", keys=ALTERNATING, unit="HZ", default=20.0, low=3.0, high=200.0)
     detector_bandwidth = Number("[SENSe:]DETector:BANDwidth", unit="HZ", default=20.0, low=3.0, high=200.0)
     samples = Whole("SAMPle:COUNt", default=1.0, low=1.0, high=float(MEMORY))
     pretrigger_samples = Whole("SAMPle:COUNt:PRETrigger", default=0.0, low=0.0, high=float(MEMORY - 1))
     sample_source = Choice("SAMPle:SOURce", choices=("IMMediate", "TIMer"), default="IMM")
     sample_timer = Number(default=1.0, low=0.0, high=3600.0, unit="S")
-    triggers = Whole("TRIGger:COUNt", default=1.0, low=1.0, high=float(MEMORY))
+    triggers = Count("TRIGger:COUNt", default=1.0, low=1.0, high=float(MEMORY))
     trigger_source = Choice(
         "TRIGger:SOURce", choices=("IMMediate", "BUS", "EXTernal", "INTernal"), default="IMM"
     )  # fmt: skip
@@ -58,6 +76,21 @@ class MeterSettings(Instrument):
     trigger_auto_delay = Switch("TRIGger:DELay:AUTO", default=True)
     trigger_slope = Choice("TRIGger:SLOPe", choices=("POSitive", "NEGative"), default="NEG")
     trigger_level = Number("TRIGger:LEVel", default=0.0, low=-1000.0, high=1000.0, unit="V")
+    probe = Choice(
+        "[SENSe:]TEMPerature:TRANsducer:TYPE", default="FRTD", choices=("FRTD", "RTD", "FTHermistor", "THERmistor")
+    )
+    rtd_ohms = Number(
+        "[SENSe:]TEMPerature:TRANsducer:RTD:RESistance[:REFerence]",
+        "[SENSe:]TEMPerature:TRANsducer:FRTD:RESistance[:REFerence]",
+        unit="OHM", default=100.0, low=49.0, high=2100.0,
+    )  # fmt: skip
+    thermistor = Choice(
+        "[SENSe:]TEMPerature:TRANsducer:THERmistor:TYPE", "[SENSe:]TEMPerature:TRANsducer:FTHermistor:TYPE",
+        default="5000", choices=("2252", "5000", "10000"),
+    )  # fmt: skip
+    temperature_unit = Choice("UNIT:TEMPerature", default="C", choices=("C", "F", "K"))
+    null = Switch("[SENSe:]{}:NULL[:STATe]", keys=RANGED, default=False)
+    null_value = Number("[SENSe:]{}:NULL:VALue", keys=RANGED, default=0.0, low=-1.2e15, high=1.2e15)
     display = Switch("DISPlay[:WINDow#][:STATe]", default=True)
     display_text = Text("DISPlay[:WINDow#]:TEXT[:DATA]", default="")
     beeper = Switch("SYSTem:BEEPer:STATe", default=True)
@@ -73,6 +106,12 @@ class MeterSettings(Instrument):
         """Return over how many line cycles a reading of `function` integrates."""
         if self.functions[function].alternating:
             return ALTERNATING_CYCLES
+        if function in ("FREQ", "PER"):
+            return self.gate(function) * LINE_HZ
+        if function in FIXED_CYCLES:
+            return FIXED_CYCLES[function]
+        if function == "VOLT:RAT":
+            return self.cycles("VOLT")
         return self.aperture(function) * LINE_HZ if self.aperture_enabled(function) else self.cycles(function)
 
     def aperture_s(self, function: str) -> float:
@@ -81,7 +120,7 @@ class MeterSettings(Instrument):
 
     def zeroes(self, function: str) -> bool:
         """Return whether a reading of `function` is followed by one of zero."""
-        return function in ("VOLT", "CURR", "RES") and self.autozero(function)
+        return function in ("VOLT", "CURR", "RES", "TEMP") and self.autozero(function)
 
     def reading_time_s(self, function: str) -> float:
         """Return how long one reading of `function` takes."""
@@ -91,7 +130,7 @@ class MeterSettings(Instrument):
         """Return what is measured now."""
         raise NotImplementedError
 
-    @command("[SENSe:]{}:RESolution", each=EACH)
+    @command("[SENSe:]{}:RESolution", each=RANGED)
     def _command_resolution(self, call: Call) -> None:
         """Choose the integration time that resolves as much, in the unit of the function."""
         call.require(1, 1)
@@ -99,8 +138,8 @@ class MeterSettings(Instrument):
 
     def resolve(self, function: str, word: str) -> None:
         """Choose the integration time by the resolution that `word` says."""
-        if self.functions[function].alternating:
-            parse_number(word if not word.isalpha() else "0")
+        if function not in ("VOLT", "CURR", "RES", "FRES"):
+            parse_number(word if not word.isalpha() else "0")  # those with a fixed integration time
             return
         ends = {"MIN": self.resolutions[-1][0], "MAX": self.resolutions[0][0], "DEF": 10.0}
         cycles = ends.get(word[:3].upper())
@@ -110,7 +149,7 @@ class MeterSettings(Instrument):
         self.values["cycles", function] = cycles
         self.changed("cycles", function)
 
-    @command("[SENSe:]{}:RESolution?", each=EACH)
+    @command("[SENSe:]{}:RESolution?", each=RANGED)
     def _ask_resolution(self, call: Call) -> str:
         call.require(0, 1)
         parts = resolution(self.resolutions, self.nplc(call.key))

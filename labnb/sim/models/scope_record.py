@@ -1,15 +1,12 @@
 """What one sweep of an oscilloscope holds, and what can be read off it."""
 
 import itertools
-import math
-import statistics
 import struct
-from collections.abc import Callable, Sequence
-from dataclasses import dataclass
+from collections.abc import Sequence
+from dataclasses import dataclass, replace
 from typing import final
 
 from labnb.sim.png import Colour, Screen
-from labnb.sim.scpi import OVERLOAD
 
 DIVISIONS = 8
 CODES_A_DIVISION = 25
@@ -34,6 +31,7 @@ class Trace:
     """What one step of the 8 bit converter is in V."""
     offset: float
     kind: str = "NORM"
+    averages: int = 1
 
     def thinned(self, points: int) -> "Trace":
         """Return at most `points` of the samples, evenly."""
@@ -42,14 +40,14 @@ class Trace:
             return self
         volts = tuple(self.volts[k * count // points] for k in range(points))
         interval_s = self.interval_s * count / points
-        return Trace(volts, self.start, interval_s, self.lsb, self.offset, self.kind)
+        return replace(self, volts=volts, interval_s=interval_s)
 
     def preamble(self, form: str) -> str:
         """Return the ten fields of `WAVeform:PREamble?`."""
         step = self.lsb / 256 if form == "WORD" else self.lsb
         middle = MIDDLE * 256 if form == "WORD" else MIDDLE
         return (
-            f"{_FORMATS[form]:+d},{_TYPES[self.kind]:+d},{len(self.volts):+d},+1,{self.interval_s:+.8E},"
+            f"{_FORMATS[form]:+d},{_TYPES[self.kind]:+d},{len(self.volts):+d},{self.averages:+d},{self.interval_s:+.8E},"
             f"{self.start:+.8E},+0,{step:+.8E},{self.offset:+.8E},{middle:+d}"
         )
 
@@ -74,25 +72,6 @@ class Trace:
         low, high = self.offset - (MIDDLE - 0.5) * self.lsb, self.offset + (255 - MIDDLE - 0.5) * self.lsb
         return min(self.volts) < low or max(self.volts) > high
 
-    def crossings(self, level: float) -> list[float]:
-        """Return at which sample (with a fraction) it rises through `level`, with a hysteresis of a tenth of its height."""
-        return crossings(self.volts, level, 0.1 * (max(self.volts) - min(self.volts)))
-
-    def frequency(self) -> float:
-        """Return its frequency from its rising edges through the middle; 9.9E37 with fewer than two."""
-        middle = (max(self.volts) + min(self.volts)) / 2.0
-        edges = self.crossings(middle)
-        if len(edges) < 2:
-            return OVERLOAD
-        return (len(edges) - 1) / ((edges[-1] - edges[0]) * self.interval_s)
-
-    def whole_cycles(self) -> tuple[float, ...]:
-        """Return the samples of whole periods, or all."""
-        edges = self.crossings((max(self.volts) + min(self.volts)) / 2.0)
-        if len(edges) < 2:
-            return self.volts
-        return self.volts[math.ceil(edges[0]) : math.ceil(edges[-1])]
-
 
 def crossings(volts: Sequence[float], level: float, hysteresis: float) -> list[float]:
     """Return where `volts` rises through `level` after having been below it by `hysteresis`."""
@@ -104,18 +83,6 @@ def crossings(volts: Sequence[float], level: float, hysteresis: float) -> list[f
             found.append(k + (level - before) / (after - before))
             armed = False
     return found
-
-
-MEASUREMENTS: dict[str, Callable[[Trace], float]] = {
-    "VPP": lambda trace: max(trace.volts) - min(trace.volts),
-    "VMAX": lambda trace: max(trace.volts),
-    "VMIN": lambda trace: min(trace.volts),
-    "VAMP": lambda trace: max(trace.volts) - min(trace.volts),
-    "VAV": lambda trace: statistics.fmean(trace.whole_cycles()),
-    "VRMS": lambda trace: math.sqrt(statistics.fmean([volts**2 for volts in trace.whole_cycles()])),
-    "FREQ": Trace.frequency,
-    "PER": lambda trace: 1.0 / trace.frequency() if trace.frequency() < OVERLOAD else OVERLOAD,
-}
 
 
 def picture(traces: dict[int, Trace]) -> bytes:

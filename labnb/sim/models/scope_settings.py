@@ -7,6 +7,7 @@ from labnb.sim.settings import Choice, Number, Switch, Text, Whole
 
 _FOUR = (1, 2, 3, 4)
 _SOURCES = ("CHANnel1", "CHANnel2", "CHANnel3", "CHANnel4")
+_COMPUTED = ("FUNCtion", "MATH", "FFT", "WMEMory1", "WMEMory2")
 
 
 class ScopeSettings(Instrument):
@@ -35,14 +36,27 @@ class ScopeSettings(Instrument):
     trigger_source = Choice("TRIGger[:EDGE]:SOURce", default="CHAN1", choices=_SOURCES)
     trigger_level = Number("TRIGger[:EDGE]:LEVel", unit="V", default=0.0, low=-400.0, high=400.0)
     trigger_slope = Choice("TRIGger[:EDGE]:SLOPe", default="POS", choices=("POSitive", "NEGative", "EITHer"))
+    trigger_reject = Switch("TRIGger:NREJect", "TRIGger:HFReject", default=False)
+    trigger_holdoff = Number("TRIGger:HOLDoff", unit="S", default=60e-9, low=60e-9, high=10.0)
     trigger_coupling = Choice("TRIGger[:EDGE]:COUPling", default="DC", choices=("AC", "DC", "LFReject"))
-    wave_source = Choice("WAVeform:SOURce", default="CHAN1", choices=_SOURCES)
+    wave_source = Choice("WAVeform:SOURce", default="CHAN1", choices=(*_SOURCES, *_COMPUTED))
     wave_form = Choice("WAVeform:FORMat", default="BYTE", choices=("BYTE", "WORD", "ASCii"))
     wave_points = Whole("WAVeform:POINts", default=1000.0, low=100.0, high=2e6)
     wave_points_mode = Choice("WAVeform:POINts:MODE", default="NORM", choices=("NORMal", "MAXimum", "RAW"))
     wave_order = Choice("WAVeform:BYTeorder", default="MSBF", choices=("MSBFirst", "LSBFirst"))
     wave_unsigned = Switch("WAVeform:UNSigned", default=True)
     measure_source = Choice("MEASure:SOURce", default="CHAN1", choices=_SOURCES)
+    operation = Choice(
+        "FUNCtion:OPERation", default="ADD", choices=("ADD", "SUBTract", "MULTiply", "DIVide", "FFT")
+    )  # fmt: skip
+    operand = Choice("FUNCtion:SOURce1", default="CHAN1", choices=_SOURCES)
+    second_operand = Choice("FUNCtion:SOURce2", default="CHAN2", choices=_SOURCES)
+    function_shown = Switch("FUNCtion:DISPlay", default=False)
+    spectrum_source = Choice("FFT:SOURce1", default="CHAN1", choices=_SOURCES)
+    spectrum_shown = Switch("FFT:DISPlay", default=False)
+    spectrum_window = Choice(
+        "FFT:WINDow", "FUNCtion:FFT:WINDow", default="HANN", choices=("RECTangular", "HANNing", "FLATtop", "BHARris")
+    )  # fmt: skip
 
     @command("CHANnel#:RANGe")
     def _set_range(self, call: Call) -> None:

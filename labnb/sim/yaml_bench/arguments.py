@@ -52,6 +52,12 @@ def takes(made: type, keyword: str) -> bool:
     return keyword in inspect.signature(made).parameters
 
 
+def is_optional(made: type, keyword: str) -> bool:
+    """Return whether the constructor of `made` takes None instead of `keyword`, as for terminals that few use."""
+    known = inspect.signature(made).parameters.get(keyword)
+    return known is not None and known.default is None
+
+
 def first_keywords(made: type, count: int) -> frozenset[str]:
     """Return the names of the first `count` parameters of the constructor of `made`."""
     return frozenset(list(inspect.signature(made).parameters)[:count])

@@ -14,7 +14,7 @@ from labnb.sim.circuit import GROUND
 from labnb.sim.clock import ClockKind
 from labnb.sim.instrument import Instrument
 from labnb.sim.parts import Part
-from labnb.sim.yaml_bench.arguments import Follow, arguments, first_keywords, takes
+from labnb.sim.yaml_bench.arguments import Follow, arguments, first_keywords, is_optional, takes
 from labnb.sim.yaml_bench.document import Document, Place
 from labnb.sim.yaml_bench.schema import BenchSchema, InstrumentEntry, PartEntry
 from labnb.sim.yaml_bench.wiring import Wiring, names_in
@@ -196,7 +196,11 @@ class _Plan:
     def make(self, bench: Bench) -> None:
         """Put everything on `bench`."""
         for name, model in self.models.items():
-            nodes = {key: self._wiring.nodes(name, each) for key, each in model.made.terminal_names.items()}
+            nodes = {
+                key: self._wiring.nodes(name, each)
+                for key, each in model.made.terminal_names.items()
+                if not is_optional(model.made, key) or any(self._wiring.is_wired(name, one) for one in names_in(each))
+            }
             options = _with_seed(model.made, model.options, bench)
             self._made(
                 ("instruments", name), partial(_anything(model.made), bench, name, model.address, **nodes, **options)
