@@ -35,7 +35,7 @@ class Task(Registered):
 
 def companion_of(task: Task, constants: Mapping[str, object]) -> "Companion":
     """Return `task` as it goes beside one run: its function gets `constants` and, if it asks, `stop` by name."""
-    stop = threading.Event()
+    stop = Flag()
     return Companion(task, task.bind({**constants, "stop": stop}, {}), stop)
 
 

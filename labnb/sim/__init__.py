@@ -53,6 +53,8 @@ In a bench file they are `model: my_module:Lamp` and `part: my_module:Varistor`,
 a keyword annotated `float | Callable[[float], float]` may follow an instrument; one called `seed` gets the bench's.
 """
 
+from typing import TYPE_CHECKING
+
 from labnb.sim import settings
 from labnb.sim.bench import Bench
 from labnb.sim.bench_file import bench_file, load_bench
@@ -94,7 +96,11 @@ from labnb.sim.reactive import Capacitor, Inductor, Thermistor
 from labnb.sim.registry import bench_names, find_bench, register
 from labnb.sim.semiconductors import BipolarTransistor, Led, Mosfet, SolarCell
 from labnb.sim.sources import Sink, Switch, WaveSource
+from labnb.sim.turns import VirtualClock
 from labnb.sim.waves import Wave
+
+if TYPE_CHECKING:
+    from labnb.sim.virtual import VirtualLoop, run_virtual
 
 __all__ = [
     "AWG_ADDRESS",
@@ -141,6 +147,8 @@ __all__ = [
     "Switch",
     "Thermistor",
     "Thermostat",
+    "VirtualClock",
+    "VirtualLoop",
     "Wave",
     "WaveSource",
     "bench_file",
@@ -157,6 +165,15 @@ __all__ = [
     "register",
     "register_instrument",
     "register_part",
+    "run_virtual",
     "saturation_current",
     "settings",
 ]
+
+
+def __getattr__(name: str) -> object:  # asyncio is not loaded for those who do not use it
+    if name not in ("VirtualLoop", "run_virtual"):
+        raise AttributeError(f"module 'labnb.sim' has no attribute {name!r}")
+    from labnb.sim import virtual
+
+    return getattr(virtual, name)
