@@ -3,6 +3,7 @@
 from labnb.core.clock import (
     Clock,
     Condition,
+    Flag,
     Latch,
     Mutex,
     SystemClock,
@@ -60,6 +61,7 @@ __all__ = [
     "CommandError",
     "Condition",
     "Event",
+    "Flag",
     "Group",
     "InstrumentError",
     "Json",

@@ -153,6 +153,26 @@ class Condition:
 
 
 @final
+class Flag(threading.Event):
+    """A `threading.Event` that is waited for by the clock of whoever waits, so that it may be given to users' threads."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self._condition = Condition()
+
+    def set(self) -> None:
+        """Let all go on that wait, now and later."""
+        with self._condition:
+            super().set()
+            self._condition.notify_all()
+
+    def wait(self, timeout: float | None = None) -> bool:
+        """Wait until the flag is set, for `timeout` s at most; return whether it is."""
+        with self._condition:
+            return self._condition.wait_for(self.is_set, timeout)
+
+
+@final
 class Mutex:
     """A lock that may be held while its holder waits for an instrument; whoever wants it waits by his clock."""
 

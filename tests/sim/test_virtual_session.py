@@ -10,7 +10,7 @@ import pytest
 from labnb import Measurement
 from labnb.core import Axis, State
 from labnb.session import Job, Loop, Outline, Record, Run, Section
-from labnb.sim import LOAD_ADDRESS, SCOPE_ADDRESS, run_virtual
+from labnb.sim import LOAD_ADDRESS, run_virtual
 
 PSU, DMM = "keysight/EDU36311A", "keysight/34470A"
 
@@ -34,13 +34,12 @@ def bits(data):
 
 
 async def parallel(store):
-    """Ramp a supply and pulse a load in the background; read multimeter and scope every 0.25 s for 5 s."""
+    """Ramp a supply and pulse a load in the background; read meter, supply and load every 0.25 s for 5 s."""
     loop = asyncio.get_running_loop()
     async with Measurement("parallel", store=store) as session:
         psu = await session.instrument("psu", PSU, simulate=True)
         dmm = await session.instrument("dmm", DMM, simulate=True)
         load = await session.instrument("load", LOAD_ADDRESS, simulate=True)
-        await session.instrument("scope", SCOPE_ADDRESS, simulate=True)
         await psu.channel(1).set(voltage=0.7, current_limit=0.5).on()
         await psu.channel(2).set(voltage=1.0, current_limit=1.0).on()
         await dmm.measure_current_dc(range=1.0)
@@ -62,14 +61,13 @@ async def parallel(store):
         session.parameter("k", range(20))
 
         @session.acquire
-        async def measure(dmm, psu, load, scope, k):
+        async def measure(dmm, psu, load, k):
             await asyncio.sleep(max(0.0, begun + k * 0.25 - loop.time()))
             current, drawn = await asyncio.gather(dmm.measure_current_dc(range=1.0), psu.channel(2).get_current())
             across = await load.query("MEAS:VOLT?")
-            ntc = await scope.query("MEAS:VAV? CHAN4")
             return {
                 "current": current.values, "taken": current.timestamp, "drawn": drawn,
-                "across": float(across), "ntc": float(ntc),
+                "across": float(across),
             }  # fmt: skip
 
         begun = loop.time()
