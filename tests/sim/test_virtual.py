@@ -373,47 +373,44 @@ STEPS = st.lists(
 )
 
 
-def trace(programs):
-    """Run `programs`, one task each, and return what happened in which order and when."""
-    seen = []
+class Trace:
+    """Run `programs`, one task each, and keep what happens in which order and when."""
 
-    async def main():
-        bench, lanes = Bench(), (Lane("0"), Lane("1"))
+    def __init__(self, programs):
+        self.seen = []
+        run_virtual(self.main(programs))
 
-        def busy(name, seconds):
-            hashlib.pbkdf2_hmac("sha256", b"", b"", 1 + 100 * (len(seen) % 3))
-            seen.append((name, "begins", now_ns()))
-            bench.wait(seconds)
-            seen.append((name, "ends", now_ns()))
-
-        async def step(name, kind, seconds):
-            if kind == "sleep":
-                await asyncio.sleep(seconds)
-            elif kind == "turn":
-                await asyncio.sleep(0)
-            elif kind == "thread":
-                await asyncio.to_thread(busy, name, seconds)
-            elif kind == "block":
-                lanes[0].call(busy, name, seconds)
-            else:
-                await lanes[int(kind[-1])].run(busy, name, seconds)
-
-        async def task(name, program):
-            for k, (kind, tenths) in enumerate(program):
-                await step(f"{name}.{k}", kind, tenths / 10)
-                seen.append((name, k, now_ns()))
-
-        await asyncio.gather(*(task(name, program) for name, program in enumerate(programs)))
-        for lane in lanes:
+    async def main(self, programs):
+        self.bench, self.lanes = Bench(), (Lane("0"), Lane("1"))
+        await asyncio.gather(*(self.task(name, program) for name, program in enumerate(programs)))
+        for lane in self.lanes:
             lane.close()
 
-    run_virtual(main())
-    return seen
+    async def task(self, name, program):
+        for k, (kind, tenths) in enumerate(program):
+            await self.step(f"{name}.{k}", kind, tenths / 10)
+            self.seen.append((name, k, now_ns()))
+
+    async def step(self, name, kind, seconds):
+        if kind in ("sleep", "turn"):
+            await asyncio.sleep(seconds if kind == "sleep" else 0)
+        elif kind == "thread":
+            await asyncio.to_thread(self.busy, name, seconds)
+        elif kind == "block":
+            self.lanes[0].call(self.busy, name, seconds)
+        else:
+            await self.lanes[int(kind[-1])].run(self.busy, name, seconds)
+
+    def busy(self, name, seconds):
+        hashlib.pbkdf2_hmac("sha256", b"", b"", 1 + 100 * (len(self.seen) % 3))
+        self.seen.append((name, "begins", now_ns()))
+        self.bench.wait(seconds)
+        self.seen.append((name, "ends", now_ns()))
 
 
 @given(st.lists(STEPS, max_size=4))
 @settings(max_examples=100, deadline=None)
 def test_whatever_tasks_lanes_and_threads_do_they_do_it_again_in_the_same_order_at_the_same_times(programs):
-    first = trace(programs)
-    assert trace(programs) == first
+    first = Trace(programs).seen
+    assert Trace(programs).seen == first
     assert [when for *_, when in first] == sorted(when for *_, when in first)

@@ -33,6 +33,22 @@ def bits(data):
     return {**data.attrs, "labnb": described}, arrays
 
 
+async def ramp(channel, values, interval):
+    while True:
+        for volts in values:
+            await channel.set(voltage=volts)
+            await asyncio.sleep(interval)
+
+
+async def pulse(load):
+    await load.write("FUNC CURR")
+    await load.write("INP ON")
+    while True:
+        for amps in (0.5, 0.1):
+            await load.write(f"CURR {amps}")
+            await asyncio.sleep(0.5)
+
+
 async def parallel(store):
     """Ramp a supply and pulse a load in the background; read meter, supply and load every 0.25 s for 5 s."""
     loop = asyncio.get_running_loop()
@@ -43,20 +59,6 @@ async def parallel(store):
         await psu.channel(1).set(voltage=0.7, current_limit=0.5).on()
         await psu.channel(2).set(voltage=1.0, current_limit=1.0).on()
         await dmm.measure_current_dc(range=1.0)
-
-        async def ramp():
-            while True:
-                for volts in np.linspace(1.0, 5.0, 10):
-                    await psu.channel(2).set(voltage=volts)
-                    await asyncio.sleep(0.2)
-
-        async def pulse():
-            await load.write("FUNC CURR")
-            await load.write("INP ON")
-            while True:
-                for amps in (0.5, 0.1):
-                    await load.write(f"CURR {amps}")
-                    await asyncio.sleep(0.5)
 
         session.parameter("k", range(20))
 
@@ -71,7 +73,10 @@ async def parallel(store):
             }  # fmt: skip
 
         begun = loop.time()
-        tasks = [asyncio.create_task(ramp()), asyncio.create_task(pulse())]
+        tasks = [
+            asyncio.create_task(ramp(psu.channel(2), np.linspace(1.0, 5.0, 10), 0.2)),
+            asyncio.create_task(pulse(load)),
+        ]
         run = await session.run()
         await asyncio.sleep(begun + 5.0 - loop.time())
         for task in tasks:
@@ -100,14 +105,8 @@ async def blocking(store):
     """Sweep by a function that blocks its thread, beside a background task on another channel."""
     async with Measurement("blocking", store=store) as session:
         psu = await session.instrument("psu", PSU, simulate=True)
-        dmm = await session.instrument("dmm", DMM, simulate=True)
+        await session.instrument("dmm", DMM, simulate=True)
         await psu.channel(1).set(voltage=0.0, current_limit=0.5).on()
-
-        async def ramp():
-            while True:
-                for volts in (1.0, 2.0, 3.0):
-                    await psu.channel(2).set(voltage=volts)
-                    await asyncio.sleep(0.03)
 
         session.parameter("voltage", np.linspace(0.5, 0.8, 30), unit="V")
 
@@ -117,7 +116,7 @@ async def blocking(store):
             other = float(psu.query("VOLT? (@2)").result())
             return {"current": dmm.measure_current_dc(range=1.0).values, "other": other}
 
-        task = asyncio.create_task(ramp())
+        task = asyncio.create_task(ramp(psu.channel(2), (1.0, 2.0, 3.0), 0.03))
         run = await session.run()
         task.cancel()
         return run.data.load()
