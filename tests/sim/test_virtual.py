@@ -14,7 +14,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from labnb.core import LabnbError, LifecycleError, LinkTimeout, present_clock
+from labnb.core import Flag, LabnbError, LifecycleError, LinkTimeout, present_clock
 from labnb.instruments import Lane, connect, live_instruments
 from labnb.instruments.action import Polled
 from labnb.instruments.connect import connect_async
@@ -414,3 +414,20 @@ def test_whatever_tasks_lanes_and_threads_do_they_do_it_again_in_the_same_order_
     first = Trace(programs).seen
     assert Trace(programs).seen == first
     assert [when for *_, when in first] == sorted(when for *_, when in first)
+
+
+def test_a_thread_that_looks_for_its_stop_flag_now_and_then_lets_time_go_on():
+    async def main():
+        stop, turns = Flag(), []
+
+        def watch():
+            while not stop.wait(0.5):
+                turns.append(now_ns())
+
+        watching = asyncio.create_task(asyncio.to_thread(watch))
+        await asyncio.sleep(1.75)
+        stop.set()
+        await watching
+        return turns, now_ns()
+
+    assert run_virtual(main()) == ([500_000_000, 1_000_000_000, 1_500_000_000], 1_750_000_000)
