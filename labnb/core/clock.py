@@ -148,7 +148,8 @@ class Condition:
             left = None if deadline is None else deadline - clock.monotonic()
             if left is not None and left <= 0:
                 return False
-            self.wait(left)
+            if not self.wait(left):
+                return condition()
         return True
 
 

@@ -2,6 +2,8 @@
 
     pyvisa.ResourceManager("demo@labnb").open_resource("TCPIP0::192.0.2.21::inst0::INSTR").query("READ?")
 
+`run_virtual(main())` runs a measurement on it in virtual time: waiting takes none, and a second run is equal bit by bit.
+
 **A bench of your own** is a YAML file, opened by its path as `"my_bench.yaml@labnb"`: `bench_file("demo")` is one to copy.
 It says which instruments there are (`instrument_keys()`), which parts (`part_words()`) and how they are wired; what is
 wrong with it is said with its line. The file is read again when it has changed and none of its instruments is open.

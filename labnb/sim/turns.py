@@ -171,7 +171,7 @@ class VirtualClock:
 
     def wait(self, latch: _Latch, timeout_s: float) -> bool:
         """Stand still until `latch` is released, or for `timeout_s` of virtual time (-1: without end)."""
-        until = None if timeout_s < 0 else self._now_ns + round(timeout_s * 1e9)
+        until = None if timeout_s < 0 else self._now_ns + _ns(timeout_s)
         if self._ended:
             return self._wait_alone(until)
         if not self._takes_part():
@@ -247,7 +247,7 @@ class VirtualClock:
         for _ in range(len(self._ready)):
             self._hand_on(self._ready.popleft())
         events = poll(0)
-        until = None if timeout_s is None else self._now_ns + round(timeout_s * 1e9)
+        until = None if timeout_s is None else self._now_ns + _ns(timeout_s)
         while not events and (until is None or self._now_ns < until):
             if not self._ready and (self.outside or (not alone and self._next_time(until) is None)):
                 return poll(None)
@@ -287,3 +287,8 @@ class VirtualClock:
     def _await_holder(self) -> None:
         while self._holder is not None:
             self._returned.get()
+
+
+def _ns(seconds: float) -> int:
+    """Return `seconds` in ns; a wait however short moves time, or who waits until a time is reached never ends."""
+    return max(1, round(seconds * 1e9)) if seconds > 0 else 0

@@ -142,7 +142,8 @@ def run_virtual(main: Coroutine[Any, Any, T], *, epoch: datetime = EPOCH, debug:
     Waiting costs no time: simulated benches that are opened inside follow the loop's time, so that a measurement of
     minutes is done in a moment, and a second run of it gives the same data, bit by bit. Real instruments have no
     virtual time. Raises LabnbError if everything waits for what can never happen, and LifecycleError where a loop runs
-    already, as in a notebook: there, open a bench with `clock="skip"`, or run this in a script.
+    already, as in a notebook: there, give it a thread (`await asyncio.to_thread(run_virtual, main())`), or open a bench
+    with `clock="skip"`.
     """
     try:
         asyncio.get_running_loop()
@@ -151,6 +152,6 @@ def run_virtual(main: Coroutine[Any, Any, T], *, epoch: datetime = EPOCH, debug:
             return runner.run(main)
     main.close()
     raise LifecycleError(
-        "run_virtual needs a loop of its own, and one runs here already (a notebook's, perhaps); run it in a script, or "
-        'use a bench with clock="skip", whose waits take no time either'
+        "run_virtual needs a loop of its own, and one runs here already (a notebook's, perhaps); give it a thread: "
+        'await asyncio.to_thread(run_virtual, main()), or use a bench with clock="skip", whose waits take no time either'
     )
