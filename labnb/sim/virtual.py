@@ -50,11 +50,7 @@ class VirtualLoop(asyncio.SelectorEventLoop):
 
     def _waiting(self) -> str:
         """Say where each task waits."""
-        places = [
-            f"{task.get_name()} in {frame.f_code.co_name} ({frame.f_code.co_filename}:{frame.f_lineno})"
-            for task in asyncio.all_tasks(self)
-            for frame in task.get_stack()[-1:]
-        ]
+        places = [f"{task.get_name()} in {_place(task.get_coro())}" for task in asyncio.all_tasks(self)]
         return ", ".join(sorted(places)) or "the loop"
 
     def run_forever(self) -> None:
@@ -120,6 +116,16 @@ class VirtualLoop(asyncio.SelectorEventLoop):
         self.clock.end()
         forget_benches(self.clock)
         super().close()
+
+
+def _place(waiting: object) -> str:
+    """Return the coroutines that wait for each other, outermost first, and the line where the innermost stands."""
+    names, where = list[str](), ""
+    while (frame := getattr(waiting, "cr_frame", None) or getattr(waiting, "gi_frame", None)) is not None:
+        names.append(frame.f_code.co_name)
+        where = f" ({frame.f_code.co_filename}:{frame.f_lineno})"
+        waiting = getattr(waiting, "cr_await", None) or getattr(waiting, "gi_yieldfrom", None)
+    return " > ".join(names) + where
 
 
 def _nothing() -> None:

@@ -8,9 +8,9 @@ import numpy as np
 import pytest
 
 from labnb import Measurement
-from labnb.core import Axis, State
+from labnb.core import Axis, LabnbError, State
 from labnb.session import Job, Loop, Outline, Record, Run, Section
-from labnb.sim import LOAD_ADDRESS, run_virtual
+from labnb.sim import LOAD_ADDRESS, find_bench, run_virtual
 
 PSU, DMM = "keysight/EDU36311A", "keysight/34470A"
 
@@ -198,3 +198,32 @@ def test_a_stop_ends_a_long_wait_at_once(fresh, body):
     state, ended = run_virtual(main())
     assert state is State.STOPPED
     assert ended == pytest.approx(1.1, abs=0.06)
+
+
+def test_a_measurement_that_waits_for_ever_is_ended_with_an_error_and_its_outputs_off(fresh):
+    seen = []
+
+    async def main():
+        async with Measurement("hopeless", store=fresh()) as session:
+            await session.instrument("psu", PSU, simulate=True)
+            seen.append(find_bench("demo"))
+            session.parameter("k", range(3))
+
+            @session.acquire
+            async def measure(psu, k):
+                await psu.channel(1).set(voltage=1.0, current_limit=0.1).on()
+                if k == 2:
+                    await asyncio.Event().wait()
+                return {"volts": await psu.channel(1).get_voltage()}
+
+            run = session.start()
+            seen.append(run)
+            await run
+
+    with pytest.raises(LabnbError, match=r"everything waits.* > measure > wait \(.*locks.py"):
+        run_virtual(main())
+    bench, run = seen
+    assert bench["psu"].output(1) is False
+    assert "OUTP OFF,(@1:3)" in bench["psu"].log
+    assert run.state is State.CANCELLED
+    assert run.points == 2
