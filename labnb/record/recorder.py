@@ -23,8 +23,8 @@ from labnb.core import (
     RecordError,
     SchemaError,
     State,
-    present_clock,
     check_name,
+    present_clock,
 )
 from labnb.record.files import reason, remove_tree, sync_path, write_whole
 from labnb.record.folder import boot_id, make_folder, make_store, write_note

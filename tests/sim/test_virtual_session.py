@@ -128,6 +128,44 @@ def test_a_blocking_body_beside_a_task_is_repeated_bit_by_bit(fresh):
     assert set(first["other"].values) == {1.0, 2.0, 3.0}
 
 
+async def in_parallel_mode(store):
+    """Measure by the session's own schedule, beside an async task and one that blocks its thread."""
+    async with Measurement("own", store=store) as session:
+        await session.instrument("psu", PSU, simulate=True)
+        await session.instrument("dmm", DMM, simulate=True)
+
+        @session.task
+        async def up_and_down(psu):
+            await psu.channel(1).set(voltage=0.7, current_limit=0.5).on()
+            await ramp(psu.channel(2), (1.0, 2.0, 3.0), 0.4)
+
+        @session.task
+        def turns(psu, stop):
+            k = 0
+            while not stop.wait(0.7):
+                k += 1
+                psu.channel(3).set(voltage=k)
+
+        @session.acquire
+        async def measure(dmm, psu):
+            current = await dmm.measure_current_dc(range=1.0)
+            return {"current": current.values, "set": float(await psu.query("VOLT? (@2)")),
+                    "turn": float(await psu.query("VOLT? (@3)"))}  # fmt: skip
+
+        run = await session.run(duration=5.0, interval=0.25)
+        return run.data.load(), run.warnings
+
+
+def test_a_sessions_own_schedule_and_tasks_are_repeated_bit_by_bit(fresh):
+    (first, warnings), (second, _) = (run_virtual(in_parallel_mode(fresh())) for _ in range(2))
+    assert bits(first) == bits(second)
+    assert warnings == ()
+    assert len(first["current"]) == 20
+    assert not np.isnan(first["current"].values).any()
+    assert set(first["turn"].values) == set(range(7))
+    assert set(first["set"].values) >= {1.0, 2.0, 3.0}
+
+
 SCHEDULE = Outline((Loop(0, "time", None, None, 0),), (Section(0, 0, (Record("y"),)),))
 
 
