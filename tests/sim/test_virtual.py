@@ -15,10 +15,11 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from labnb.core import Flag, LabnbError, LifecycleError, LinkTimeout, present_clock
-from labnb.instruments import Lane, connect, live_instruments
+from labnb.instruments import Instrument as Driver
+from labnb.instruments import Lane, Parameter, connect, live_instruments
 from labnb.instruments.action import Polled
 from labnb.instruments.connect import connect_async
-from labnb.sim import Bench, Instrument, VirtualLoop, command, find_bench, run_virtual
+from labnb.sim import OVEN_ADDRESS, Bench, Instrument, VirtualLoop, command, find_bench, run_virtual
 
 PSU, DMM, OVEN = "keysight/EDU36311A", "keysight/34470A", "labnb/TC100"
 
@@ -195,6 +196,30 @@ def test_a_wait_for_a_condition_gives_up_in_virtual_time():
 
     for spent in run_virtual(main()):
         assert 30.0e9 <= spent < 30.1e9
+
+
+class Oven(Driver):
+    """The demo bench's oven, heated slowly."""
+
+    models = ("TC100",)
+    setpoint = Parameter("SETP {:.3f}", "SETP?", unit="K", max_rate=0.5)
+
+
+@pytest.mark.parametrize("blocking", [False, True])
+def test_a_slow_way_to_a_value_takes_its_time_and_no_more(blocking):
+    async def main():
+        oven = await connect_async(OVEN_ADDRESS, simulate=True, driver=Oven, name="oven")
+        start = float(await oven.query("SETP?"))
+        begun = now_ns()
+        if blocking:
+            await asyncio.to_thread(lambda: oven.setpoint.set(start + 30).result())
+        else:
+            await oven.setpoint.set(start + 30)
+        spent = (now_ns() - begun) / 1e9
+        await asyncio.to_thread(oven.close)
+        return spent
+
+    assert run_virtual(main()) == pytest.approx(60, abs=0.5)
 
 
 def test_instruments_that_are_connected_at_the_same_time_do_not_block_each_other_for_ever():
