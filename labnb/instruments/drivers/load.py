@@ -138,4 +138,8 @@ class ElectronicLoad(LimitedByHand):
             self.permit(mode.quantity, level, f"{self.name} {mode.quantity}, as set in the load,")
 
     def _measure(self, query: str, unit: str) -> Reading:
-        return Reading(to_numbers(self.ask(query), 1, f"{self.name} ({self.address}): {query!r}")[0], unit, present_clock().time_ns() / 1e9)
+        return Reading(
+            to_numbers(self.ask(query), 1, f"{self.name} ({self.address}): {query!r}")[0],
+            unit,
+            present_clock().time_ns() / 1e9,
+        )
