@@ -12,14 +12,13 @@ script; keep the results (`asyncio.gather(a.set(1), b.set(2))`) and they run sid
 
 import asyncio
 import contextlib
-import time
 import warnings
 from abc import ABC, abstractmethod
 from collections.abc import Callable, Generator, Iterator
 from functools import partial
 from typing import TYPE_CHECKING, Any, Generic, TypeVar, cast
 
-from labnb.core import InstrumentError, LinkError, LinkTimeout
+from labnb.core import InstrumentError, LinkError, LinkTimeout, present_clock
 from labnb.instruments.lane import Job, Lane, adrift
 
 T = TypeVar("T")
@@ -172,14 +171,14 @@ class Polled(Deferred[None]):
 
     def __init__(self, lane: Lane, met: Callable[[], bool], timeout_s: float, what: str) -> None:
         self._lane, self._met, self._timeout_s, self._what = lane, met, timeout_s, what
-        self._deadline = time.monotonic() + timeout_s
+        self._deadline = present_clock().monotonic() + timeout_s
         self._waited = False
 
     def result(self) -> None:
         """Block until the condition is met."""
         self._waited = True
         while not self._lane.call(self._met):
-            time.sleep(self._pause())
+            present_clock().latch().acquire(timeout=self._pause())
 
     def __await__(self) -> Generator[Any, None, None]:  # asyncio's protocol has Any here
         """Wait until the condition is met without blocking the loop."""
@@ -195,7 +194,7 @@ class Polled(Deferred[None]):
             warnings.warn(f"nobody waited: {self._what}; write `await` before it", RuntimeWarning, stacklevel=2)
 
     def _pause(self) -> float:
-        if time.monotonic() >= self._deadline:
+        if present_clock().monotonic() >= self._deadline:
             raise LinkTimeout(f"{self._what} within {self._timeout_s:g} s; allow more by timeout_s")
         return 0.05
 
@@ -223,7 +222,7 @@ class Stepped(Deferred[None]):
         while not self._ended:
             pause_s = self._lane.call(self._step)
             self._ended = pause_s is None
-            time.sleep(pause_s or 0.0)
+            present_clock().latch().acquire(timeout=pause_s or 0.0)
 
     def __await__(self) -> Generator[Any, None, None]:  # asyncio's protocol has Any here
         """Go the way without blocking the loop."""

@@ -1,13 +1,12 @@
 """How a key becomes a connected instrument; one instrument, and one lane, per connection."""
 
 import asyncio
-import threading
 from collections.abc import Mapping
 from dataclasses import dataclass
 from functools import cached_property, partial
 from typing import Any, cast
 
-from labnb.core import InstrumentError, LinkError
+from labnb.core import InstrumentError, LinkError, Mutex, WorkClock, present_clock
 from labnb.instruments.drivers import (
     ElectronicLoad,
     Generator,
@@ -54,9 +53,10 @@ _MODELS: dict[str, _Model] = {
     for model in driver.models
 }
 
-_live: dict[tuple[str, str], Instrument] = {}
-_foreign: dict[tuple[str, str], tuple[object, object | None]] = {}  # other people's, and the resource that each uses
-_lock = threading.RLock()
+_Where = tuple[WorkClock, str, str]  # in virtual time there are other instruments
+_live: dict[_Where, Instrument] = {}
+_foreign: dict[_Where, tuple[object, object | None]] = {}  # other people's, and the resource that each uses
+_lock = Mutex()
 
 
 def connect(
@@ -101,8 +101,10 @@ def connect(
             return _connect_foreign(place, name, limits, timeout_s, options)
         if options:
             raise InstrumentError(f"connect: {unknown(next(iter(options)), _OPTIONS, 'option')}")
+        for where in [where for where, instrument in _live.items() if instrument.closed]:
+            del _live[where]
         known = _live.get(place.key)
-        if known is None or known.closed:
+        if known is None:
             instrument = _open(place, name or place.name, limits, leave_on, timeout_s, policy)
             _live[place.key] = instrument
             return instrument
@@ -120,7 +122,8 @@ async def connect_async(key: "Key | object", /, **options: Any) -> Any:  # Any: 
 def live_instruments() -> tuple[Instrument, ...]:
     """Return the instruments that `connect` has opened and nobody has closed."""
     with _lock:
-        return tuple(instrument for instrument in _live.values() if not instrument.closed)
+        clock = present_clock()
+        return tuple(instrument for key, instrument in _live.items() if key[0] is clock and not instrument.closed)
 
 
 class DemoBench:
@@ -178,8 +181,8 @@ class _Place:
     name: str
 
     @property
-    def key(self) -> tuple[str, str]:
-        return self.library, canonical(self.address)
+    def key(self) -> _Where:
+        return present_clock(), self.library, canonical(self.address)
 
 
 def _is_class(key: str) -> bool:
@@ -216,14 +219,13 @@ def _found(name: str, models: tuple[str, ...], simulate: bool | None, library: s
 
 def _used(library: str) -> dict[str, str]:
     """Return the models of what is connected already, by address; "" of other people's."""
+    here = (present_clock(), library)
     ours = {
-        address: instrument.identity.model
-        for (where, address), instrument in _live.items()
-        if where == library and not instrument.closed
+        where[2]: instrument.identity.model
+        for where, instrument in _live.items()
+        if where[:2] == here and not instrument.closed
     }
-    theirs = {
-        address: "" for (where, address), (_, resource) in _foreign.items() if where == library and is_open(resource)
-    }
+    theirs = {where[2]: "" for where, (_, resource) in _foreign.items() if where[:2] == here and is_open(resource)}
     return ours | theirs
 
 

@@ -14,7 +14,7 @@ from functools import partial
 from queue import SimpleQueue
 from typing import Any, Generic, ParamSpec, TypeVar, cast
 
-from labnb.core import LinkError, LinkTimeout
+from labnb.core import LinkError, LinkTimeout, Turn, present_clock
 
 P = ParamSpec("P")
 T = TypeVar("T")
@@ -29,7 +29,9 @@ class Job(Generic[T]):
     `claimed`: somebody waits, or has waited, for the outcome. `dropped`: nobody ever will.
     """
 
-    __slots__ = ("_context", "_done", "_lane", "_value", "_waiters", "_work", "claimed", "dropped", "error", "number")
+    __slots__ = (
+        "_context", "_done", "_lane", "_value", "_waiters", "_work", "claimed", "dropped", "error", "number", "turn",
+    )  # fmt: skip
 
     def __init__(self, work: Callable[[], T], lane: "Lane") -> None:
         self._work: Callable[[], T] | None = work
@@ -42,6 +44,7 @@ class Job(Generic[T]):
         self.claimed = False
         self.dropped = False
         self.number = 0
+        self.turn: Turn | None = None
 
     @property
     def done(self) -> bool:
@@ -94,8 +97,7 @@ class Job(Generic[T]):
         """Block this thread until the work is done, or for `timeout_s`; return whether it is. Its failure stays its."""
         if self._done:
             return True
-        latch = threading.Lock()
-        latch.acquire()
+        latch = present_clock().latch()
         self.when_done(latch.release)
         return latch.acquire(timeout=-1 if timeout_s is None else timeout_s)
 
@@ -163,6 +165,7 @@ class Lane:
         self.lock = threading.Lock()
         self._closed = False
         self._count = 0
+        self._last: Job[object] | None = None  # once it is closed: what ends behind all others
         self.lost: deque[Job[Any]] = deque()  # failures that nobody has waited for, oldest first; Any: of any T
         self._thread = threading.Thread(target=self._serve, name=f"labnb lane {name}", daemon=True)
         self._thread.start()
@@ -201,9 +204,13 @@ class Lane:
         with self.lock:
             if self._closed:
                 raise LinkError(f"{self.name}: the connection is closed; connect again")
-            self._count = job.number = self._count + 1
-            self._jobs.put(cast(Job[object], job))
+            self._put(cast(Job[object], job))
         return job
+
+    def _put(self, job: Job[object]) -> None:
+        self._count = job.number = self._count + 1
+        job.turn = present_clock().turn(self)
+        self._jobs.put(job)
 
     def unclaimed(self, *, only_dropped: bool = False) -> BaseException | None:
         """Return, and forget, the oldest failure that nobody has waited for; None if there is none."""
@@ -225,12 +232,25 @@ class Lane:
         with self.lock:
             if not self._closed:
                 self._closed = True
+                self._last = Job(_nothing, self)
+                self._put(self._last)
                 self._jobs.put(None)
-        if not self.inside:
+        if self._last is not None and not self.inside:
+            self._last.settle()  # by the present clock; after that the thread has nothing left to wait for
             self._thread.join()
 
     def _serve(self) -> None:
         _here.lane = self
         while (job := self._jobs.get()) is not None:
+            turn = job.turn
+            if turn is not None:
+                turn.take()
             job.do()
             del job  # an idle lane keeps nothing alive
+            if turn is not None:
+                turn.end()
+            del turn
+
+
+def _nothing() -> None:
+    """Do nothing."""

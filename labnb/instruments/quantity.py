@@ -1,12 +1,11 @@
 """One parameter of one instrument: what can be asked, set, limited and locked."""
 
 import math
-import time
 from collections.abc import Callable
 from functools import partial
 from typing import TYPE_CHECKING, Any, Generic, Self, TypeVar, cast, overload
 
-from labnb.core import InstrumentError, LimitError, LinkError, format_value
+from labnb.core import InstrumentError, LimitError, LinkError, format_value, present_clock
 from labnb.instruments.action import Action, Stepped, finished
 from labnb.instruments.arrays import Arrays
 from labnb.instruments.lane import Lane
@@ -32,7 +31,7 @@ class Quantity(Generic[T]):
         self.name, self.unit, self.__doc__ = declared.name, declared.unit, declared.help
         self._instrument = instrument
         self._declared = declared
-        self._ready_at = 0.0  # when the pace allows the next step, by time.monotonic
+        self._ready_at = 0.0  # when the pace allows the next step, by the present clock
         if declared.pace:
             instrument.paces.setdefault(self.name, declared.pace)
 
@@ -195,7 +194,7 @@ class Quantity(Generic[T]):
                 f"{self} stopped on its way to {format_value(target)} {self.unit}".rstrip()
                 + f" at {self.cached!r}: it was set anew, or the instrument made safe"
             )
-        now = time.monotonic()
+        now = present_clock().monotonic()
         if now < self._ready_at:
             return self._ready_at - now
         present = cast(float, self.read_now() if self.cached is None else self.cached)
@@ -204,7 +203,7 @@ class Quantity(Generic[T]):
         step = self._step(present, target)
         self._ready_at = now + self.pace.pause_s(step - present)
         self._set(cast(T, step))
-        return None if step == target else max(self._ready_at - time.monotonic(), 0.0)
+        return None if step == target else max(self._ready_at - present_clock().monotonic(), 0.0)
 
     def _step(self, present: float, target: float) -> float:
         """Return where the next step goes, so that with the digits that are sent it is not too large either."""

@@ -23,8 +23,8 @@ from labnb.core import (
     RecordError,
     SchemaError,
     State,
-    SystemClock,
     check_name,
+    present_clock,
 )
 from labnb.record.files import reason, remove_tree, sync_path, write_whole
 from labnb.record.folder import boot_id, make_folder, make_store, write_note
@@ -90,7 +90,7 @@ class Recorder:
         left behind then. `period_s` is how often, at most, points are forced to the disk and shown to readers.
         """
         check_name(name, "run")
-        clock = SystemClock() if clock is None else clock
+        clock = present_clock() if clock is None else clock
         path, made = make_folder(Path(root).absolute(), name, clock.time_ns())
         try:
             recorder = cls._begin(path, name, metadata, clock, period_s)
@@ -137,7 +137,7 @@ class Recorder:
         run = RunFile.read(folder / "run.json")
         if run.state is State.DONE:
             raise RecordError(f"run {run.run_id} is done, all of its {run.points} points are there; start a new one")
-        clock = SystemClock() if clock is None else clock
+        clock = present_clock() if clock is None else clock
         try:
             return cls._begin_again(folder, run, metadata, clock, period_s)
         except OSError as error:

@@ -2,11 +2,10 @@
 
 import asyncio
 import contextlib
-import threading
 from collections.abc import Callable, Generator
 from enum import Enum
 
-from labnb.core import LabnbError
+from labnb.core import Condition, LabnbError
 
 
 class Order(Enum):
@@ -48,7 +47,7 @@ class Gate:
 
     def __init__(self, bell: Callable[[], None]) -> None:
         self._order = Order.GO
-        self._changed = threading.Condition()
+        self._changed = Condition()
         self._bell = bell
         self._waiters: set[tuple[asyncio.AbstractEventLoop, asyncio.Event]] = set()
 

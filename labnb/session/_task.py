@@ -12,7 +12,7 @@ from dataclasses import dataclass
 from functools import partial
 from typing import Any, ClassVar, Literal, final
 
-from labnb.core import PlanError
+from labnb.core import Flag, PlanError
 from labnb.instruments import Instrument, Lane, Watch, watching
 from labnb.session._function import Function, Registered, settled, wants_of
 from labnb.session._gate import translated
@@ -35,7 +35,7 @@ class Task(Registered):
 
 def companion_of(task: Task, constants: Mapping[str, object]) -> "Companion":
     """Return `task` as it goes beside one run: its function gets `constants` and, if it asks, `stop` by name."""
-    stop = threading.Event()
+    stop = Flag()
     return Companion(task, task.bind({**constants, "stop": stop}, {}), stop)
 
 

@@ -7,7 +7,6 @@ the data and sets the true final state. Only the run's loop writes its state.
 import asyncio
 import contextlib
 import html
-import time
 from collections.abc import Awaitable, Callable, Generator
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, cast
@@ -21,6 +20,7 @@ from labnb.core import (
     RunCancelled,
     Sink,
     State,
+    present_clock,
     step,
 )
 from labnb.instruments import Lane
@@ -57,6 +57,7 @@ class Run:
     ) -> None:
         """`again` is the folder of a run of the same job that ended too early: what it lacks is measured."""
         _active.check_free(job.instruments)
+        self._clock = present_clock()
         self._job = job
         if again is None:
             self._recorder = Recorder.create(root, job.name, _metadata(job))
@@ -85,7 +86,8 @@ class Run:
         if self._recorder.kept and len(self._sinks) > 1:
             self._performance.prelude = self._show_kept
         self._started_ns = 0
-        self._begun = self._finished = 0.0
+        self._begun: float | None = None
+        self._finished: float | None = None
         self._main: asyncio.Task[None] | None = None
         self._loop: asyncio.AbstractEventLoop | None = None
 
@@ -145,14 +147,14 @@ class Run:
 
     def snapshot(self) -> Snapshot:
         """Return what is to be shown about it now."""
-        end = self._finished or time.monotonic()
+        end = self._clock.monotonic() if self._finished is None else self._finished
         return Snapshot(
             name=self.name,
             run_id=self.run_id,
             state=self._state,
             points=self.points,
             total=self.total,
-            elapsed_s=end - self._begun if self._begun else 0.0,
+            elapsed_s=0.0 if self._begun is None else end - self._begun,
             setpoint="" if self._state.ended else self._steps.setpoint_text(),
             latest=self._latest(),
             path=_short(self.path),
@@ -220,7 +222,7 @@ class Run:
         _active.enter(self, self._used)
         self._state = following
         self._loop = asyncio.get_running_loop()
-        self._started_ns, self._begun = time.time_ns(), time.monotonic()
+        self._started_ns, self._begun = self._clock.time_ns(), self._clock.monotonic()
         self._main = self._loop.create_task(self._live(), name=f"labnb {self.run_id}")
         return self
 
@@ -278,7 +280,7 @@ class Run:
     def _companions(self) -> tuple[Callable[[], Awaitable[None]], ...]:
         if self._view is None:
             return ()
-        return (Ticker(self._view.update, on_error=self._view_failed).run,)
+        return (Ticker(self._view.update, on_error=self._view_failed, clock=self._clock).run,)
 
     def _view_failed(self, error: Exception) -> None:
         self.warn(f"the live view failed and was switched off: {_one_line(error)}")
@@ -312,7 +314,7 @@ class Run:
             if error is not None and failure is not error:
                 error.add_note(f"and making instruments safe failed: {_one_line(failure)}")
         self._error = None if error is None else self._explained(error)
-        self._finished = time.monotonic()
+        self._finished = self._clock.monotonic()
         self._state = final
         self._lane.close()
         _active.leave(self)

@@ -3,7 +3,6 @@
 Both faces use it: a compiled cell and `Measurement` call `loop` and fill `rows`; nothing else makes points.
 """
 
-import time
 from collections.abc import Awaitable, Callable, Iterator, Sequence
 from dataclasses import replace
 from typing import Any, cast
@@ -24,6 +23,7 @@ from labnb.core import (
     Variable,
     dimensions,
     infer_variable,
+    present_clock,
 )
 from labnb.instruments import Action, Reading
 from labnb.session._adaptive import Learner
@@ -129,7 +129,9 @@ class Steps:
         self._turns = [0] * len(outline.loops)  # how many passes each loop has begun
         self._current: int | None = None
         self._turn_ns = 0
-        self._wall_ns = time.time_ns() - time.monotonic_ns()
+        clock = present_clock()
+        self._time_ns, self._monotonic_ns = clock.time_ns, clock.monotonic_ns
+        self._wall_ns = clock.time_ns() - clock.monotonic_ns()
 
     # ---- loops
 
@@ -170,7 +172,7 @@ class Steps:
         leaf = all(inner.parent != key for inner in self.outline.loops)
         for place, value in setpoints:
             self._places[key], self._current = place, key
-            if time.monotonic_ns() >= self._turn_ns:
+            if self._monotonic_ns() >= self._turn_ns:
                 self._turn()
             yield value
             self._pass(loop)
@@ -232,7 +234,7 @@ class Steps:
     def _walk_fast(self, key: int, setpoints: Setpoints, slot: Slot) -> Iterator[Yielded]:
         """Do the same as `_walk` for an innermost loop after its first point: this runs a million times."""
         group, row, put, places = slot.key, slot.row, slot.fast, self._places
-        clock = time.monotonic_ns
+        clock = self._monotonic_ns
         now = clock()
         for place, value in setpoints:
             places[key] = place
@@ -259,7 +261,7 @@ class Steps:
         self._enter(loop)
         self._interval_s, self._interval_ns = interval_s, round(interval_s * 1e9)
         self._ticking = key
-        self._start_ns = time.monotonic_ns()
+        self._start_ns = self._monotonic_ns()
         place, end = 0, axis.size
         while end is None or place < end:
             self._places[key], self._current = place, key
@@ -267,7 +269,7 @@ class Steps:
             yield place * interval_s
             self._pass(loop)
             place = self._places[key]
-            behind = (time.monotonic_ns() - self._start_ns) // self._interval_ns
+            behind = (self._monotonic_ns() - self._start_ns) // self._interval_ns
             following = max(place + 1, behind)
             self.missed += (following if end is None else min(following, end)) - place - 1
             place = following
@@ -276,16 +278,16 @@ class Steps:
     def until_tick(self) -> float:
         """Return how many seconds remain until the present tick of the schedule is due (0 if it is late)."""
         due = self._start_ns + self._places[self._ticking] * self._interval_ns
-        return max(0.0, (due - time.monotonic_ns()) / 1e9)
+        return max(0.0, (due - self._monotonic_ns()) / 1e9)
 
     def until(self, elapsed_s: float) -> float:
         """Return how many seconds remain until `elapsed_s` after the schedule's beginning (0 if that is over)."""
-        return max(0.0, elapsed_s - (time.monotonic_ns() - self._start_ns) / 1e9)
+        return max(0.0, elapsed_s - (self._monotonic_ns() - self._start_ns) / 1e9)
 
     def schedule(self) -> tuple[float, float]:
         """Return when the present tick was due, in s after the schedule's beginning, and how late it is now, in s."""
         place = self._places[self._ticking]
-        late_ns = time.monotonic_ns() - self._start_ns - place * self._interval_ns
+        late_ns = self._monotonic_ns() - self._start_ns - place * self._interval_ns
         return place * self._interval_s, max(0.0, late_ns / 1e9)
 
     def wait_tick(self) -> bool:
@@ -302,7 +304,7 @@ class Steps:
     def _catch_up(self) -> bool:
         """Go to the slot of this moment: a pause, or a loop that stood still, may have lasted over many."""
         key, end = self._ticking, self.axes[self._ticking].size
-        now = (time.monotonic_ns() - self._start_ns) // self._interval_ns
+        now = (self._monotonic_ns() - self._start_ns) // self._interval_ns
         if now > (place := self._places[key]):
             self.held += (now if end is None else min(now, end)) - place
             self._places[key] = now
@@ -349,7 +351,7 @@ class Steps:
         """Commit the row of `section` at the present setpoint, unless this pass recorded nothing in it."""
         slot = self.slots[section]
         place = 0 if slot.section.loop is None else self._places[slot.section.loop]
-        slot.commit(place, time.monotonic_ns() + self._wall_ns)
+        slot.commit(place, self._monotonic_ns() + self._wall_ns)
 
     def _keep_loose(self, loop: int | None) -> None:
         """Commit what the conditional sections of `loop` hold, wherever the body has come from."""
@@ -409,9 +411,9 @@ class Steps:
 
     def _turn(self) -> None:
         """Do what is not needed at every point: obey orders, give the loop its turn, follow the wall clock."""
-        now = time.monotonic_ns()
+        now = self._monotonic_ns()
         self._turn_ns = now + _TURN_NS
-        self._wall_ns = time.time_ns() - now
+        self._wall_ns = self._time_ns() - now
         if self._awaiting:
             self.due = True
         elif self.gate.order is not Order.GO:
@@ -421,7 +423,7 @@ class Steps:
         """Give the loop a turn; wait while paused. Raises Halted when the run shall stop."""
         self.due = False
         await self.gate.obey_async()
-        self._turn_ns = time.monotonic_ns() + _TURN_NS
+        self._turn_ns = self._monotonic_ns() + _TURN_NS
 
     # ---- where it is
 

@@ -2,6 +2,8 @@
 
     pyvisa.ResourceManager("demo@labnb").open_resource("TCPIP0::192.0.2.21::inst0::INSTR").query("READ?")
 
+`run_virtual(main())` runs a measurement on it in virtual time: waiting takes none, and a second run is equal bit by bit.
+
 **A bench of your own** is a YAML file, opened by its path as `"my_bench.yaml@labnb"`: `bench_file("demo")` is one to copy.
 It says which instruments there are (`instrument_keys()`), which parts (`part_words()`) and how they are wired; what is
 wrong with it is said with its line. The file is read again when it has changed and none of its instruments is open.
@@ -53,6 +55,8 @@ In a bench file they are `model: my_module:Lamp` and `part: my_module:Varistor`,
 a keyword annotated `float | Callable[[float], float]` may follow an instrument; one called `seed` gets the bench's.
 """
 
+from typing import TYPE_CHECKING
+
 from labnb.sim import settings
 from labnb.sim.bench import Bench
 from labnb.sim.bench_file import bench_file, load_bench
@@ -95,7 +99,11 @@ from labnb.sim.reactive import Capacitor, Inductor, Thermistor
 from labnb.sim.registry import bench_names, find_bench, register
 from labnb.sim.semiconductors import BipolarTransistor, Led, Mosfet, SolarCell
 from labnb.sim.sources import Sink, Switch, WaveSource
+from labnb.sim.turns import VirtualClock
 from labnb.sim.waves import Wave
+
+if TYPE_CHECKING:
+    from labnb.sim.virtual import VirtualLoop, run_virtual
 
 __all__ = [
     "AWG_ADDRESS",
@@ -142,6 +150,8 @@ __all__ = [
     "Switch",
     "Thermistor",
     "Thermostat",
+    "VirtualClock",
+    "VirtualLoop",
     "Wave",
     "WaveSource",
     "bench_file",
@@ -158,6 +168,15 @@ __all__ = [
     "register",
     "register_instrument",
     "register_part",
+    "run_virtual",
     "saturation_current",
     "settings",
 ]
+
+
+def __getattr__(name: str) -> object:  # asyncio is not loaded for those who do not use it
+    if name not in ("VirtualLoop", "run_virtual"):
+        raise AttributeError(f"module 'labnb.sim' has no attribute {name!r}")
+    from labnb.sim import virtual
+
+    return getattr(virtual, name)

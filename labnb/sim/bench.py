@@ -16,9 +16,10 @@ from labnb.sim.port import Port
 class Bench:
     """A clock, a circuit, and the instruments that are wired to it.
 
-    `clock`: with `"real"` latencies are slept, with `"skip"` they only move the bench's clock.
-    `seed` decides all noise and all chances: two benches with the same seed, `clock="skip"` and the same messages
-    give the same answers, byte by byte.
+    `clock`: with `"real"` latencies are slept (in a virtual loop: waited for in its time), with `"skip"` they only
+    move the bench's clock.
+    `seed` decides all noise and all chances: two benches with the same seed and the same messages at the same bench
+    times (`clock="skip"`, or a virtual loop) give the same answers, byte by byte.
     """
 
     def __init__(self, *, clock: ClockKind = "real", seed: int = 0) -> None:

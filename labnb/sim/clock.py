@@ -1,17 +1,18 @@
 """What time it is on the bench, and what happens when.
 
-Bench time is in seconds from the bench's making. With the `real` clock it runs with the wall, and who waits sleeps.
+Bench time is in seconds from the bench's making. With the `real` clock it runs with the wall, and who waits sleeps;
+if the bench is made within a virtual loop (`labnb.sim.run_virtual`), it runs with that loop's time instead.
 With the `skip` clock it stands still until somebody waits, and then it jumps: two equal runs see equal times.
 """
 
 import heapq
 import itertools
 import math
-import threading
-import time
 from collections import deque
 from collections.abc import Callable
 from typing import Literal, Protocol, final
+
+from labnb.core import Condition, SystemClock, WorkClock, present_clock
 
 ClockKind = Literal["real", "skip"]
 
@@ -23,27 +24,29 @@ class BenchClock(Protocol):
         """Return bench time in s."""
         ...
 
-    def wait(self, changed: threading.Condition, until: float) -> None:
+    def wait(self, changed: Condition, until: float) -> None:
         """Return at bench time `until`, or earlier when `changed` is notified; `changed` is held by the caller."""
         ...
 
 
 @final
 class RealClock:
-    """Bench time runs with the wall; a wait sleeps and lets go of the bench meanwhile."""
+    """Bench time runs with `clock`; a wait lets go of the bench meanwhile."""
 
-    def __init__(self) -> None:
-        self._start = time.monotonic()
+    def __init__(self, clock: WorkClock) -> None:
+        self._clock = clock
+        self._start = clock.monotonic()
+        self._reached = 0.0
 
     def now(self) -> float:
-        """Return seconds since the clock was made."""
-        return time.monotonic() - self._start
+        """Return seconds since this clock was made."""
+        return max(self._reached, self._clock.monotonic() - self._start)
 
-    def wait(self, changed: threading.Condition, until: float) -> None:
+    def wait(self, changed: Condition, until: float) -> None:
         """Sleep until bench time `until` or until the bench changes."""
         left = until - self.now()
-        if left > 0:
-            changed.wait(None if math.isinf(left) else left)
+        if left > 0 and not changed.wait(None if math.isinf(left) else left):
+            self._reached = until  # exactly, however the clock rounds
 
 
 @final
@@ -57,7 +60,7 @@ class SkipClock:
         """Return the sum of all waits in s."""
         return self._now
 
-    def wait(self, changed: threading.Condition, until: float) -> None:
+    def wait(self, changed: Condition, until: float) -> None:
         """Jump to bench time `until`."""
         if not math.isinf(until):
             self._now = max(self._now, until)
@@ -76,8 +79,11 @@ class Timeline:
         if kind not in ("real", "skip"):
             raise ValueError(f"clock={kind!r}: a bench's clock is 'real' (waits sleep) or 'skip' (waits jump)")
         self.kind: ClockKind = kind
-        self.changed = threading.Condition(threading.RLock())
-        self._clock: BenchClock = RealClock() if kind == "real" else SkipClock()
+        clock = present_clock()
+        self.changed = Condition(clock)
+        self.watchable = kind == "real" and isinstance(clock, SystemClock)
+        """A thread of the bench's own may wait for events; not in virtual time, where it would keep time going."""
+        self._clock: BenchClock = RealClock(clock) if kind == "real" else SkipClock()
         self._events: list[tuple[float, int, Callable[[], None]]] = []
         self._order = itertools.count()
         self._event_time: float | None = None
@@ -145,8 +151,8 @@ class Timeline:
         return bool(self._afterwards)
 
     def let_go(self) -> None:
-        """Do what was put off if time skips; a bench with the real clock has a thread for that."""
-        if self._afterwards and self.kind == "skip":
+        """Do what was put off if time skips or is virtual; a bench with the real clock has a thread for that."""
+        if self._afterwards and not self.watchable:
             self.settle()
 
     def settle(self) -> None:

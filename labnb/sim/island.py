@@ -70,6 +70,9 @@ class Island:
         self.taps: list[Tap] = []
         self._reactive = [part for part in parts if isinstance(part, Reactive)]
         self._nonlinear = [part for part in parts if part.nonlinear]
+        self._straight = [part for part in parts if not part.nonlinear]
+        self._timed = [part for part in parts if type(part).prepare is not Part.prepare]
+        self._moded = [part for part in parts if type(part).remode is not Part.remode]
         self._now = now
         self._step_s = _FIRST_STEP_S
         self._number(parts)
@@ -95,7 +98,7 @@ class Island:
     def _reach(self, now: float) -> bool:
         if self._reactive:
             return self._integrate(now)
-        changed = [part.prepare(now) for part in self.parts]
+        changed = [part.prepare(now) for part in self._timed]
         if not self.touched and not any(changed):
             return False
         self._accept(self._solve(0.0), 0.0)
@@ -129,7 +132,7 @@ class Island:
 
     def _follow(self, now: float) -> None:
         if self.touched:  # something jumped: find the currents just after it
-            for part in self.parts:
+            for part in self._timed:
                 part.prepare(self._now)
             self._restart()
         longest = self._finest() / _STEPS_A_PERIOD
@@ -152,16 +155,16 @@ class Island:
         self.touched = False
 
     def _one_step(self, step_s: float) -> None:
-        for part in self.parts:
+        for part in self._timed:
             part.prepare(self._now + step_s)
-        modes = [part.mode for part in self.parts]
+        modes = [part.mode for part in self._moded]
         solution = self._solve(step_s)
-        jumped = modes != [part.mode for part in self.parts]
+        jumped = modes != [part.mode for part in self._moded]
         error = 0.0 if jumped else max(part.error(solution, step_s) for part in self._reactive)
         factor = 0.2 if jumped else min(2.0, max(0.2, 0.9 / (error + 1e-9) ** (1 / 3)))
         self._step_s = max(step_s * factor, _LEAST_STEP_S)
         if (jumped and step_s > _CROSSING_S) or (error > 1.0 and step_s > _LEAST_STEP_S):
-            for part, mode in zip(self.parts, modes, strict=True):
+            for part, mode in zip(self._moded, modes, strict=True):
                 part.mode = mode
             return
         self._accept(solution, step_s)
@@ -179,7 +182,7 @@ class Island:
         """Return the solution in which every part's mode is consistent."""
         solution = self._newton(step_s)
         for _ in range(20):
-            changes = [part.remode(solution) for part in self.parts]  # all of them, not until the first
+            changes = [part.remode(solution) for part in self._moded]  # all of them, not until the first
             if not any(changes):
                 break
             solution = self._newton(step_s)
@@ -187,9 +190,12 @@ class Island:
 
     def _newton(self, step_s: float) -> Column:
         guess = self._solution
+        rows, right = self._linear(guess, step_s)
+        if not self._nonlinear:
+            return eliminate(rows, right, self._size)
         for _ in range(_MOST_ITERATIONS):
-            solution = self._linearised(guess, step_s)
-            if not self._nonlinear or self._converged(guess, solution):
+            solution = self._linearised(rows, right, guess, step_s)
+            if self._converged(guess, solution):
                 return solution
             guess = solution
         raise InstrumentError(f"the circuit of {', '.join(self.columns)} has no solution that Newton's method finds")
@@ -200,28 +206,41 @@ class Island:
                 return False
         return not any(part.limited(guess) for part in self._nonlinear)
 
-    def _linearised(self, guess: Column, step_s: float) -> Column:
-        size = self._size
-        rows = [[0.0] * (size + 1) for _ in range(size + 1)]
-        right = [0.0] * (size + 1)
+    def _linear(self, guess: Column, step_s: float) -> tuple[Rows, Column]:
+        """Return the equations of the parts whose stamps do not depend on the guess."""
+        width = self._size + 1
+        rows = [[0.0] * width for _ in range(width)]
+        right = [0.0] * width
         for node in range(self._nodes):
             rows[node][node] = _LEAK_S
-        for part in self.parts:
+        for part in self._straight:
             part.stamp(rows, right, guess, step_s)
-        return eliminate(rows, right, size)
+        return rows, right
+
+    def _linearised(self, linear: Rows, linear_right: Column, guess: Column, step_s: float) -> Column:
+        rows, right = [row.copy() for row in linear], linear_right.copy()
+        for part in self._nonlinear:
+            part.stamp(rows, right, guess, step_s)
+        return eliminate(rows, right, self._size)
 
 
 def eliminate(rows: Rows, right: Column, size: int) -> Column:
     """Solve the first `size` equations by elimination with row pivots; what stands after them is ground's."""
     for k in range(size):
-        pivot = max(range(k, size), key=lambda row: abs(rows[row][k]))
-        if rows[pivot][k] == 0:
-            raise InstrumentError("the circuit contradicts itself: two ideal sources in parallel, or a shorted one")
-        rows[k], rows[pivot], right[k], right[pivot] = rows[pivot], rows[k], right[pivot], right[k]
-        _subtract_below(rows, right, k, size)
+        pivot = _pivot(rows, k, size)
+        if pivot != k:
+            rows[k], rows[pivot], right[k], right[pivot] = rows[pivot], rows[k], right[pivot], right[k]
+        top, above = rows[k], right[k]
+        lead = top[k]
+        for r in range(k + 1, size):
+            row = rows[r]
+            if row[k]:
+                factor = row[k] / lead
+                right[r] -= factor * above
+                for c in range(k + 1, size):
+                    row[c] -= factor * top[c]
     for k in range(size - 1, -1, -1):
-        row = rows[k]
-        total = right[k]
+        row, total = rows[k], right[k]
         for c in range(k + 1, size):
             total -= row[c] * right[c]
         right[k] = total / row[k]
@@ -229,12 +248,13 @@ def eliminate(rows: Rows, right: Column, size: int) -> Column:
     return right
 
 
-def _subtract_below(rows: Rows, right: Column, k: int, size: int) -> None:
-    top, lead = rows[k], rows[k][k]
+def _pivot(rows: Rows, k: int, size: int) -> int:
+    """Return which row has the largest coefficient of unknown `k`, of those that are left."""
+    found, largest = k, abs(rows[k][k])
     for r in range(k + 1, size):
-        row = rows[r]
-        if row[k]:
-            factor = row[k] / lead
-            right[r] -= factor * right[k]
-            for c in range(k + 1, size):
-                row[c] -= factor * top[c]
+        each = abs(rows[r][k])
+        if each > largest:
+            found, largest = r, each
+    if largest == 0:
+        raise InstrumentError("the circuit contradicts itself: two ideal sources in parallel, or a shorted one")
+    return found

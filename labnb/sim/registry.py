@@ -11,7 +11,7 @@ import threading
 from collections.abc import Callable
 from pathlib import Path
 
-from labnb.core import LinkError
+from labnb.core import LinkError, WorkClock, present_clock
 from labnb.sim.bench import Bench
 from labnb.sim.bench_file import OpenFile
 from labnb.sim.catalogue import nearest
@@ -26,18 +26,22 @@ _benches: dict[str, Bench | Callable[[], Bench]] = {
     "dots": dots_bench,
     "fast": lambda: demo_bench(clock="skip"),
 }
-_files: dict[str, OpenFile] = {}
+_made: dict[tuple[WorkClock, str], Bench] = {}  # by factories: another one for each virtual loop, its own time
+_files: dict[tuple[WorkClock, str], OpenFile] = {}
 
 
 def register(name: str, bench: Bench | Callable[[], Bench]) -> None:
     """Let `name@labnb` open `bench`; a factory is called once, when the name is first opened.
 
-    Whoever had opened this name before keeps the instruments that are open, and finds the new bench with the next.
+    Each virtual loop has its own benches, so there the factory is called once more. Whoever had opened
+    this name before keeps the instruments that are open, and finds the new bench with the next.
     """
     if not name or "@" in name or name == "unset":  # PyVISA takes these for something else
         raise ValueError(f"{name!r} cannot name a bench: it must not be empty, 'unset', or contain '@'")
     with _lock:
         _benches[name] = bench
+        for key in [key for key in _made if key[1] == name]:
+            del _made[key]
 
 
 def find_bench(name: str | os.PathLike[str]) -> Bench:
@@ -51,9 +55,20 @@ def find_bench(name: str | os.PathLike[str]) -> Bench:
         bench = _benches.get(key)
         if bench is None:
             return _of_file(key)
-        if not isinstance(bench, Bench):
-            bench = _benches[key] = bench()
-        return bench
+        if isinstance(bench, Bench):
+            return bench
+        place = (present_clock(), key)
+        if place not in _made:
+            _made[place] = bench()
+        return _made[place]
+
+
+def forget_benches(clock: WorkClock) -> None:
+    """Let go of the benches that factories have made, and files described, under `clock`."""
+    with _lock:
+        for benches in (_made, _files):
+            for place in [place for place in benches if place[0] is clock]:
+                del benches[place]
 
 
 def full_name(name: str) -> str:
@@ -74,7 +89,8 @@ def _is_path(name: str) -> bool:
 
 
 def _of_file(path: str) -> Bench:
-    known = _files.get(path)
+    place = (present_clock(), path)
+    known = _files.get(place)
     if known is not None and known.is_current():
         return known.bench
     if known is not None and known.in_use():
@@ -82,7 +98,7 @@ def _of_file(path: str) -> Bench:
             f"{path}, or a class that it names, has changed, while instruments of the bench before are open: "
             f"{', '.join(known.in_use())}; close them (or the resource manager), then open it again"
         )
-    opened = _files[path] = OpenFile.read(Path(path))
+    opened = _files[place] = OpenFile.read(Path(path))
     return opened.bench
 
 

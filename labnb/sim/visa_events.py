@@ -1,8 +1,8 @@
 """What a session is told of a service request, in VISA's two ways: events in a queue, and handlers that are called.
 
 A request is told once, when it begins; the next one begins when the status byte has been polled (`read_stb`) and a new
-reason comes. With the clock `skip` handlers are called by whoever let the time pass, after his own call is done; with
-the `real` clock by a thread that watches the bench as long as a session has handlers enabled.
+reason comes. With the clock `skip`, or in virtual time, handlers are called by whoever let the time pass, after his own
+call is done; with the `real` clock by a thread that watches the bench as long as a session has handlers enabled.
 
 Sources: VPP-4.3, section 3.7; IEEE 488.2, 11.3.3.
 """
@@ -71,7 +71,7 @@ class Events:
         for _ in range(self._suspended):
             self._port.timeline.afterwards(self._handle)
         self._suspended = 0
-        if self._port.timeline.kind == "real" and self._watch is None:
+        if self._port.timeline.watchable and self._watch is None:
             self._watch = _Watch(self._port.timeline)
 
     def disable(self, event: EventType, mechanism: int) -> None:

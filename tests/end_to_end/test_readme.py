@@ -3,6 +3,7 @@
 import re
 import subprocess
 import sys
+import time
 import tomllib
 from pathlib import Path
 
@@ -29,6 +30,13 @@ def test_the_script_measures_a_diode(tmp_path):
     assert "<xarray.Dataset>" in printed
     assert "(voltage: 3)" in printed
     assert "current" in printed
+
+
+def test_an_hour_in_virtual_time_is_measured_at_once(tmp_path):
+    begun = time.monotonic()
+    printed = run(python_block("run_virtual(main())") + "\nprint(data.sizes['minute'], data.t.values[-1])", tmp_path)
+    assert printed.startswith("60 2000-01-01T01:00:0")
+    assert time.monotonic() - begun < 60
 
 
 def test_the_instrument_of_ones_own_is_a_class_that_works(tmp_path):

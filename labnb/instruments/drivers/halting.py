@@ -1,8 +1,6 @@
 """How work that keeps the lane busy for long ends early when the instrument is to be made safe."""
 
-import threading
-
-from labnb.core import InstrumentError
+from labnb.core import Flag, InstrumentError
 from labnb.instruments.action import Action
 from labnb.instruments.instrument import Instrument
 
@@ -15,8 +13,8 @@ class HaltingInstrument(Instrument):
     """An instrument whose long work calls `pause` now and then, so that making it safe need not wait for the end."""
 
     @property
-    def _halt(self) -> threading.Event:
-        return self.bound("halt", threading.Event)
+    def _halt(self) -> Flag:
+        return self.bound("halt", Flag)
 
     def pause(self, seconds: float) -> None:
         """Wait; raise Halted as soon as the instrument is to be made safe."""

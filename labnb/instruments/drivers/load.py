@@ -1,12 +1,11 @@
 """Electronic loads of the Keysight EL30000 family."""
 
-import time
 from collections.abc import Mapping
 from dataclasses import dataclass
 from functools import partial
 from typing import Any
 
-from labnb.core import LimitError, LinkError
+from labnb.core import LimitError, LinkError, present_clock
 from labnb.instruments.action import Action
 from labnb.instruments.drivers.by_hand import LimitedByHand
 from labnb.instruments.guard import Setting
@@ -139,4 +138,8 @@ class ElectronicLoad(LimitedByHand):
             self.permit(mode.quantity, level, f"{self.name} {mode.quantity}, as set in the load,")
 
     def _measure(self, query: str, unit: str) -> Reading:
-        return Reading(to_numbers(self.ask(query), 1, f"{self.name} ({self.address}): {query!r}")[0], unit, time.time())
+        return Reading(
+            to_numbers(self.ask(query), 1, f"{self.name} ({self.address}): {query!r}")[0],
+            unit,
+            present_clock().time_ns() / 1e9,
+        )

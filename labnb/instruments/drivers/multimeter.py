@@ -1,10 +1,9 @@
 """Multimeters of the Keysight 34470A family."""
 
-import time
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
-from labnb.core import LimitError
+from labnb.core import LimitError, present_clock
 from labnb.instruments.action import Action
 from labnb.instruments.drivers.halting import HaltingInstrument
 from labnb.instruments.limits import Bounds, unknown
@@ -128,10 +127,10 @@ class Multimeter(HaltingInstrument):
     def _read(self, kind: _Kind) -> Reading:
         value = self._piece(kind, 1)[0]
         self.known[kind.name] = (value, kind.unit)
-        return Reading(value, kind.unit, time.time())
+        return Reading(value, kind.unit, present_clock().time_ns() / 1e9)
 
     def _burst(self, kind: _Kind, samples: int) -> Reading:
-        return Reading(self._pieces(kind, samples), kind.unit, time.time())
+        return Reading(self._pieces(kind, samples), kind.unit, present_clock().time_ns() / 1e9)
 
     def _pieces(self, kind: _Kind, samples: int) -> "NDArray[np.float64]":
         import numpy as np

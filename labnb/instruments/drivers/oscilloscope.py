@@ -1,10 +1,9 @@
 """Oscilloscopes of the Keysight InfiniiVision 1000 X-Series."""
 
-import time
 from collections.abc import Mapping
 from typing import TYPE_CHECKING, Any
 
-from labnb.core import LimitError, LinkTimeout
+from labnb.core import LimitError, LinkTimeout, present_clock
 from labnb.instruments.action import Action
 from labnb.instruments.drivers.halting import HaltingInstrument
 from labnb.instruments.drivers.part import check_number, limit_parts
@@ -185,9 +184,9 @@ class Oscilloscope(HaltingInstrument):
 
     def _await_single(self, timeout_s: float) -> None:
         """Wait until the sweep that was begun is there."""
-        deadline = time.monotonic() + timeout_s
+        deadline = present_clock().monotonic() + timeout_s
         while int(self.ask_number(":OPER:COND?")) & _RUNNING:
-            if time.monotonic() >= deadline:
+            if present_clock().monotonic() >= deadline:
                 raise LinkTimeout(
                     f"{self.name} ({self.address}): no trigger within {timeout_s:g} s; check level and source of the "
                     "trigger, allow more by timeout_s, or trigger(..., wait=False)"
@@ -231,4 +230,4 @@ class Oscilloscope(HaltingInstrument):
             self._await_single(4.0)
         number = to_numbers(self.ask(query), 1, f"{self.name} ({self.address}): {query!r}")[0]
         value = number if abs(number) < float("inf") else float("nan")  # 9.9E37 is "could not be measured" here
-        return Reading(value, unit, time.time())
+        return Reading(value, unit, present_clock().time_ns() / 1e9)

@@ -1,12 +1,11 @@
 """Source-measure units of the Keithley 2400 family."""
 
-import time
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from functools import partial
 from typing import TYPE_CHECKING, Any
 
-from labnb.core import InstrumentError, LimitError, LinkError
+from labnb.core import InstrumentError, LimitError, LinkError, present_clock
 from labnb.instruments.action import Action
 from labnb.instruments.drivers.by_hand import LimitedByHand
 from labnb.instruments.drivers.halting import HaltingInstrument
@@ -202,7 +201,7 @@ class SourceMeter(HaltingInstrument, LimitedByHand):
         except LinkError:
             self.forget()  # it may have been switched off and on
             raise
-        return Measured(volts, amps, bool(int(status) & _IN_COMPLIANCE), time.time())
+        return Measured(volts, amps, bool(int(status) & _IN_COMPLIANCE), present_clock().time_ns() / 1e9)
 
     def _measure(self, nplc: float) -> Measured:
         self._prepare(nplc)
