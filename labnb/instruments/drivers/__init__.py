@@ -6,13 +6,12 @@ from labnb.instruments.drivers.multimeter import Multimeter
 from labnb.instruments.drivers.oscilloscope import Oscilloscope
 from labnb.instruments.drivers.scope_channel import ScopeChannel
 from labnb.instruments.drivers.source_meter import Measured, SourceMeter
-from labnb.instruments.drivers.supply import Channel, PowerSupply
+from labnb.instruments.drivers.supply import PowerSupply, SupplyChannel
 from labnb.instruments.drivers.temperature import TemperatureController
 from labnb.instruments.drivers.trace import Screenshot
 from labnb.instruments.drivers.wave import Wave
 
 __all__ = [
-    "Channel",
     "ElectronicLoad",
     "Generator",
     "GeneratorChannel",
@@ -23,6 +22,7 @@ __all__ = [
     "ScopeChannel",
     "Screenshot",
     "SourceMeter",
+    "SupplyChannel",
     "TemperatureController",
     "Wave",
 ]

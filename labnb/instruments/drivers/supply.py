@@ -39,17 +39,17 @@ class PowerSupply(Instrument):
         Setting("OUTPut", "channel {} output", switch=True),
     )
 
-    def channel(self, number: int) -> "Channel":
+    def channel(self, number: int) -> "SupplyChannel":
         """Return channel 1, 2 or 3."""
         if number not in (1, 2, 3):
             raise LimitError(f"{self.name} has channels 1, 2 and 3, no channel {number!r}")
-        return Channel(self, number)
+        return SupplyChannel(self, number)
 
     def range_of(self, name: str) -> Bounds | None:
         """Return what a channel can be set to: its rating."""
         _, number, quantity = name.split()
         rating = _RATINGS[self.identity.model][int(number) - 1][quantity == "current"]
-        return Bounds(0.0, rating, Channel.units[quantity], "range")
+        return Bounds(0.0, rating, SupplyChannel.units[quantity], "range")
 
     def set_limits(self, limits: Mapping[Any, Any]) -> None:  # Any: as people write it; checked here
         """Declare safety limits by channel: `{1: {"voltage": (0, 3.3), "current": 0.5}}`."""
@@ -62,7 +62,7 @@ class PowerSupply(Instrument):
             self.channel(number).limit(**quantities)
 
 
-class Channel:
+class SupplyChannel:
     """One output of a supply. Setting methods act at once, chain, and may be awaited."""
 
     units: ClassVar[dict[str, str]] = {"voltage": "V", "current": "A"}
@@ -70,7 +70,7 @@ class Channel:
     def __init__(self, supply: PowerSupply, number: int) -> None:
         self._supply, self._number = supply, number
 
-    def limit(self, *, voltage: Limit = None, current: Limit = None) -> "Channel":
+    def limit(self, *, voltage: Limit = None, current: Limit = None) -> "SupplyChannel":
         """Forbid settings outside of (low, high), or beyond a magnitude, from now on. None leaves a limit as it is."""
         for quantity, limit in (("voltage", voltage), ("current", current)):
             if limit is not None:
@@ -197,22 +197,22 @@ class Channel:
         return f"<{self._supply.name} channel {self._number}: {values or 'not set yet'}>"
 
 
-class ChannelStep(Channel, Action[Channel]):
+class ChannelStep(SupplyChannel, Action[SupplyChannel]):
     """A channel on which something is being done: await it, or chain what shall be done if it succeeds."""
 
     def __init__(self, supply: PowerSupply, number: int, action: Action[None]) -> None:
         super().__init__(supply, number)
         self._action = action
 
-    def result(self) -> Channel:
+    def result(self) -> SupplyChannel:
         """Return the channel; block until everything in the chain is done. Raises what failed first."""
         self._action.result()
-        return Channel(self._supply, self._number)
+        return SupplyChannel(self._supply, self._number)
 
-    def __await__(self) -> Generator[Any, None, Channel]:  # asyncio's protocol has Any here
+    def __await__(self) -> Generator[Any, None, SupplyChannel]:  # asyncio's protocol has Any here
         """Wait without blocking the loop."""
         yield from self._action.__await__()
-        return Channel(self._supply, self._number)
+        return SupplyChannel(self._supply, self._number)
 
     def _step(self, work: Callable[[], None]) -> "ChannelStep":
         return ChannelStep(self._supply, self._number, then(self._action, self._supply.lane, work))
