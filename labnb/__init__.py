@@ -9,7 +9,7 @@ if TYPE_CHECKING:
     from IPython.core.interactiveshell import InteractiveShell
 
     from labnb.core import sweep
-    from labnb.instruments import Instrument, Parameter, connect
+    from labnb.instruments import Instrument, Meta, Parameter, channel, connect
     from labnb.instruments import demo as demo_bench
     from labnb.record import load
     from labnb.session import Bench, Measurement, resume
@@ -20,7 +20,9 @@ _PLACES = {
     "Bench": ("labnb.session", "Bench"),
     "Instrument": ("labnb.instruments", "Instrument"),
     "Measurement": ("labnb.session", "Measurement"),
+    "Meta": ("labnb.instruments", "Meta"),
     "Parameter": ("labnb.instruments", "Parameter"),
+    "channel": ("labnb.instruments", "channel"),
     "connect": ("labnb.instruments", "connect"),
     "demo_bench": ("labnb.instruments", "demo"),
     "load": ("labnb.record", "load"),
@@ -28,7 +30,19 @@ _PLACES = {
     "sweep": ("labnb.core", "sweep"),
 }
 
-__all__ = ["Bench", "Instrument", "Measurement", "Parameter", "connect", "demo_bench", "load", "resume", "sweep"]
+__all__ = [
+    "Bench",
+    "Instrument",
+    "Measurement",
+    "Meta",
+    "Parameter",
+    "channel",
+    "connect",
+    "demo_bench",
+    "load",
+    "resume",
+    "sweep",
+]
 
 
 def __getattr__(name: str) -> object:

@@ -10,10 +10,10 @@ Axis("temperature", (280.0, 300.0), "K")  ×  Axis("voltage", (0.0, 0.1, 0.2), "
 import math
 import random
 import re
-from collections.abc import Iterable, Iterator, Sequence
-from dataclasses import dataclass, replace
+from collections.abc import Awaitable, Iterable, Iterator, Sequence
+from dataclasses import dataclass, field, replace
 from enum import StrEnum
-from typing import TYPE_CHECKING, cast, final
+from typing import TYPE_CHECKING, Any, Protocol, cast, final, overload
 
 from labnb.core.errors import PlanError
 
@@ -127,21 +127,58 @@ class Visit:
         return range(size)
 
 
+class Setting(Awaitable[Any], Protocol):  # Any: nobody looks at what setting returns
+    """A setting under way: awaited on a loop, `result()` blocks for it elsewhere."""
+
+    def result(self) -> Any:
+        """Block until it is done; raise what it failed with."""
+        ...
+
+
+class Target(Protocol):
+    """What an axis sets at each of its steps: a channel, of which this room knows no more."""
+
+    @property
+    def name(self) -> str:
+        """What it is called in errors."""
+        ...
+
+    @property
+    def unit(self) -> str:
+        """The unit of what it is set to; "" if it has none or does not tell."""
+        ...
+
+    def check(self, value: Any) -> object:
+        """Raise LimitError if it may not be set to `value`; nothing is sent either way."""
+        ...
+
+    def set(self, value: Any) -> Setting:
+        """Begin to set it."""
+        ...
+
+
 @dataclass(frozen=True, slots=True)
 class Sweep:
     """Values of one loop, not yet named. Make it by `sweep(...)`.
 
-    `visit` is the order in which they are visited; `others` are swept in lock-step with it (`sweep.zip`).
+    `visit` is the order in which they are visited; `others` are swept in lock-step with it (`sweep.zip`). `target` is
+    what a measurement sets to them, if anything.
     """
 
     values: tuple[Value, ...]
     unit: str = ""
     visit: Visit = Visit()
     others: "tuple[Sweep, ...]" = ()
+    target: object = field(default=None, repr=False)
 
     def __post_init__(self) -> None:
         object.__setattr__(self, "values", _plain(self.values, "sweep"))
         object.__setattr__(self, "unit", check_unit(self.unit, "sweep"))
+
+    @property
+    def targets(self) -> tuple[object, ...]:
+        """What it sets, and what those in lock-step with it set; None for each that sets nothing."""
+        return (self.target, *(other.target for other in self.others))
 
     def snake(self) -> "Sweep":
         """Return the same sweep, visited backwards in every other pass of the outer loop: no long way back."""
@@ -177,6 +214,11 @@ class Sweep:
         return len(self.values)
 
     def __iter__(self) -> Iterator[Value]:
+        if any(target is not None for target in self.targets):
+            raise PlanError(
+                f"{self!r} sets an instrument at each step, which only a measurement does: iterate it by a `for` of a "
+                "%%measure cell or give it to session.parameter(); its bare values are .values"
+            )
         return iter(self.values)
 
     def __repr__(self) -> str:
@@ -225,21 +267,25 @@ def _number(value: object, what: str) -> float:
 class Sweeps:
     """Makes sweeps: `sweep(0, 1, 11, "V")`, `sweep([1, 2, 5], "V")`, `sweep.zip(...)`."""
 
+    @overload
+    def __call__(self, values: Iterable[object], unit: str | None = None, /) -> Sweep: ...
+    @overload
     def __call__(
-        self,
-        start: object,
-        stop: object = None,
-        num: object = None,
-        unit: str | None = None,
-        /,
-        *,
-        step: float | None = None,
-        log: bool = False,
-    ) -> Sweep:
+        self, start: float, stop: float, num: int, unit: str | None = None, /, *, step: None = None, log: bool = False
+    ) -> Sweep: ...
+    @overload
+    def __call__(
+        self, start: float, stop: float, unit: str | None = None, /, *, step: float, log: bool = False
+    ) -> Sweep: ...
+    @overload
+    def __call__(self, target: object, /, *values: object, step: float | None = None, log: bool = False) -> Sweep: ...
+    def __call__(self, first: object, /, *rest: object, step: float | None = None, log: bool = False) -> Sweep:
         """Return the values of one measurement loop.
 
         `sweep(values, "V")` takes any list, array or range; `sweep(start, stop, num, "V")` makes `num` evenly spaced
         values with both ends (`log=True`: evenly spaced ratios); `sweep(start, stop, "V", step=0.1)` steps.
+        `sweep(smu.volt, 0, 1, 21)`: what comes first may be anything that `labnb.channel` takes; a measurement sets it
+        to each value before the body of the step, and takes the unit from it.
 
         Raises PlanError for an empty sweep, limits that are not finite numbers, or a unit that is not text.
 
@@ -248,22 +294,15 @@ class Sweeps:
         >>> sweep([1, 2], "K").unit
         'K'
         """
-        if _has_many(start):
-            return _sweep_values(start, stop, num, unit, step, log)
-        if isinstance(num, str) and unit is None:
-            num, unit = None, num
-        if stop is None:
-            raise PlanError(f"sweep({start!r}) has no end: give sweep(start, stop, num, unit) or sweep([values], unit)")
-        first, last = _number(start, "start"), _number(stop, "stop")
-        if (num is None) == (step is None):
+        if not _is_target(first):
+            return _sweep(*_padded((first, *rest)), step=step, log=log)
+        if not rest:
             raise PlanError(
-                f"sweep({start!r}, {stop!r}): give either the number of points or step=, not both or neither"
+                f"sweep({first!r}): to which values? sweep(channel, start, stop, num) or sweep(channel, [...])"
             )
-        if step is not None:
-            values = _stepped(first, last, step, log)
-        else:
-            values = (_logarithmic if log else _linear)(first, last, _count_of(num))
-        return Sweep(values, "" if unit is None else unit)
+        if isinstance(rest[0], Sweep):
+            return replace(rest[0], target=first)
+        return replace(_sweep(*_padded(rest), step=step, log=log), target=first)
 
     def zip(self, *sweeps: object) -> Sweep:
         """Return sweeps in lock-step, for `for (x, y) in sweep.zip(...)`: one dimension, with a coordinate for each.
@@ -310,13 +349,51 @@ sweep = Sweeps()
 """Returns the values of one measurement loop: see Sweeps."""
 
 
+def _padded(given: tuple[object, ...]) -> tuple[object, object, object, object]:
+    if len(given) > 4:
+        raise PlanError(f"sweep takes start, stop, number of points and unit; got {len(given)} of them")
+    start, stop, num, unit, *_ = (*given, None, None, None, None)
+    return start, stop, num, unit
+
+
+def _sweep(start: object, stop: object, num: object, unit: object, *, step: float | None, log: bool) -> Sweep:
+    if _has_many(start):
+        return _sweep_values(start, stop, num, unit, step, log)
+    if isinstance(num, str) and unit is None:
+        num, unit = None, num
+    if stop is None:
+        raise PlanError(f"sweep({start!r}) has no end: give sweep(start, stop, num, unit) or sweep([values], unit)")
+    first, last = _number(start, "start"), _number(stop, "stop")
+    if (num is None) == (step is None):
+        raise PlanError(f"sweep({start!r}, {stop!r}): give either the number of points or step=, not both or neither")
+    if step is not None:
+        values = _stepped(first, last, step, log)
+    else:
+        values = (_logarithmic if log else _linear)(first, last, _count_of(num))
+    return Sweep(values, check_unit(unit, "sweep"))
+
+
+def _is_target(thing: object) -> bool:
+    """Whether `thing` can be something to set, as opposed to numbers; what exactly, `labnb.channel` finds out."""
+    if isinstance(thing, type | str | bytes):
+        return False
+    if isinstance(thing, tuple):
+        pair = cast(tuple[object, ...], thing)
+        return len(pair) == 2 and (
+            any(map(callable, pair)) or (isinstance(pair[1], str) and not isinstance(pair[0], bool | int | float | str))
+        )
+    if isinstance(thing, Iterable):
+        return False
+    return callable(thing) or callable(getattr(thing, "set", None)) or callable(getattr(thing, "get", None))
+
+
 def _has_many(start: object) -> bool:
     if isinstance(start, str | bytes):
         raise PlanError(f"sweep: expected numbers, or a list of values to sweep, got {start!r}")
     return isinstance(start, Iterable) and getattr(start, "ndim", 1) != 0
 
 
-def _sweep_values(values: object, stop: object, num: object, unit: str | None, step: float | None, log: bool) -> Sweep:
+def _sweep_values(values: object, stop: object, num: object, unit: object, step: float | None, log: bool) -> Sweep:
     if num is not None or unit is not None or step is not None or log:
         raise PlanError("sweep(values, unit): with a list of values only the unit may follow")
     return Sweep(cast(tuple[Value, ...], values), check_unit(stop, "sweep"))

@@ -2,9 +2,11 @@
 
 from labnb.instruments.action import Action
 from labnb.instruments.arrays import Arrays
+from labnb.instruments.channel import Channel, channel, is_channel
 from labnb.instruments.connect import DemoBench, connect, connect_async, demo, live_instruments
+from labnb.instruments.connections import connection_of
+from labnb.instruments.devices import Device, device_of
 from labnb.instruments.drivers import (
-    Channel,
     ElectronicLoad,
     Generator,
     GeneratorChannel,
@@ -15,6 +17,7 @@ from labnb.instruments.drivers import (
     ScopeChannel,
     Screenshot,
     SourceMeter,
+    SupplyChannel,
     TemperatureController,
     Wave,
 )
@@ -23,12 +26,13 @@ from labnb.instruments.instrument import Identity, Instrument
 from labnb.instruments.lane import Lane
 from labnb.instruments.limits import Bounds
 from labnb.instruments.link import Link, RawLink
+from labnb.instruments.meta import MembersFailed, Meta, group, scaled, through
 from labnb.instruments.parameter import Parameter, Switch
 from labnb.instruments.policy import LinkPolicy
 from labnb.instruments.quantity import Quantity, Relay
 from labnb.instruments.reading import Reading
 from labnb.instruments.steady import SteadyLink
-from labnb.instruments.touch import Watch, watching
+from labnb.instruments.touch import Touched, Watch, watching
 from labnb.instruments.validators import Anything, Bool, Enum, Ints, Numbers, Strings, Validator
 from labnb.instruments.visa import VisaLink
 
@@ -40,6 +44,7 @@ __all__ = [
     "Bounds",
     "Channel",
     "DemoBench",
+    "Device",
     "ElectronicLoad",
     "Enum",
     "Generator",
@@ -51,6 +56,8 @@ __all__ = [
     "Link",
     "LinkPolicy",
     "Measured",
+    "MembersFailed",
+    "Meta",
     "Multimeter",
     "Numbers",
     "Oscilloscope",
@@ -66,15 +73,24 @@ __all__ = [
     "SourceMeter",
     "SteadyLink",
     "Strings",
+    "SupplyChannel",
     "Switch",
     "TemperatureController",
+    "Touched",
     "Validator",
     "VisaLink",
     "Watch",
     "Wave",
+    "channel",
     "connect",
     "connect_async",
+    "connection_of",
     "demo",
+    "device_of",
+    "group",
+    "is_channel",
     "live_instruments",
+    "scaled",
+    "through",
     "watching",
 ]

@@ -268,6 +268,11 @@ class Instrument(Holding):
                 raise lost
 
     @property
+    def owner(self) -> Lane:
+        """The lane of its connection."""
+        return self.lane
+
+    @property
     def closed(self) -> bool:
         """Whether the connection has been closed."""
         return self.lane.closed

@@ -4,15 +4,16 @@
 for voltage in sweep(0, 1, 3, "V"):          for voltage in __labnb_steps.loop(0):
     psu.set(voltage)                              psu.set(voltage)
     current: "A" = dmm.read()           →         __labnb_row1[0] = current = dmm.read()
+    leak: smu.curr                                __labnb_row1[1] = leak = __labnb_reads[0]()
 ```
 The body becomes a function, so what it assigns stays inside. Sweeps that do not depend on names of the body are
-collected in a second function, so that the plan is known and checked before anything moves.
+collected in a second function, so that the plan is known and checked before anything moves; channels in a third.
 """
 
 import ast
-from collections.abc import Callable, Collection, Iterable
+from collections.abc import Callable, Collection, Iterable, Sequence
 from dataclasses import dataclass, field
-from typing import NoReturn
+from typing import NoReturn, cast
 
 from labnb.core import CellError
 from labnb.core.adaptive import POINT
@@ -30,18 +31,31 @@ from labnb.notebook._syntax import (
 )
 from labnb.session import Loop, Outline, Record, Section
 
-BODY, SWEEPS, TIME_AXIS = "__labnb_body__", "__labnb_sweeps__", "time"
-_STEPS, _TICKS = "__labnb_steps", "__labnb_ticks"
+BODY, SWEEPS, CHANNELS, TIME_AXIS = "__labnb_body__", "__labnb_sweeps__", "__labnb_channels__", "time"
+_STEPS, _TICKS, _READS = "__labnb_steps", "__labnb_ticks", "__labnb_reads"
+
+FIRST_LINE = 2  # of the body: the first one of the cell is the magic's
 
 SweepTest = Callable[[ast.expr], bool]
 
 
 @dataclass(frozen=True, slots=True)
+class ChannelRecord:
+    """A record whose annotation is a channel, `written` so, at a line of the cell; `reads`: its value comes from it."""
+
+    name: str
+    written: str
+    reads: bool
+    node: ast.AnnAssign
+
+
+@dataclass(frozen=True, slots=True)
 class Cell:
-    """A compiled body, as a module that defines BODY and SWEEPS.
+    """A compiled body, as a module that defines BODY, SWEEPS and CHANNELS.
 
     `names` are the notebook's names that it reads, `inherited` those that it also assigns: they are arguments of
-    BODY, after the steps and the ticks, so that the body sees the notebook's value until it assigns its own.
+    BODY, after the steps, the ticks and the functions that read channels, so that the body sees the notebook's value
+    until it assigns its own. `channels` are the records of which CHANNELS gives the channels, in their order.
     """
 
     module: ast.Module
@@ -49,6 +63,7 @@ class Cell:
     awaiting: bool
     names: tuple[str, ...]
     inherited: tuple[str, ...]
+    channels: tuple[ChannelRecord, ...] = ()
 
 
 def compile_cell(
@@ -57,14 +72,16 @@ def compile_cell(
     *,
     known: Collection[str] = (),
     is_sweep: SweepTest = is_sweep_call,
-    first_line: int = 2,
+    first_line: int = FIRST_LINE,
     timed: bool = False,
 ) -> Cell:
     """Return the compiled form of `source`, which begins at line `first_line` of its cell.
 
-    `known` are the names that the notebook has; `is_sweep` says of an iterated expression whether it is a sweep; `timed` puts the whole body into a loop over time.
-    Raises CellError at the line that breaks a rule: a record without unit text, inside of a nested function, or under
-    two different loops; an axis used twice; Python's own syntax errors.
+    `known` are the names that the notebook has; `is_sweep` says of an iterated expression whether it is a sweep; `timed`
+    puts the whole body into a loop over time.
+    Raises CellError at the line that breaks a rule: a record whose annotation is neither a unit text nor a channel of
+    the notebook's, one inside of a nested function or under two different loops; an axis used twice; Python's own
+    syntax errors.
     """
     try:
         tree = ast.parse("\n" * (first_line - 1) + source, filename)
@@ -111,13 +128,17 @@ class _Writer:
         self._loops = list[_LoopDraft]()
         self._sections = [_SectionDraft(None)]
         self._hoisted = list[tuple[int, ast.expr]]()
+        self._channels = list[ChannelRecord]()
+        self._known: Collection[str] = ()
         self._lines_of = dict[str, int]()
+        self._written = dict[str, str]()
         self._loop: int | None = None  # the sweep loop around, its present section, and what else is between
         self._section = 0
         self._branches = 0
         self._plain_loops = 0
 
     def cell(self, timed: bool, known: Collection[str]) -> Cell:
+        self._known = known
         self._refuse_returns()
         if timed:
             self._open_loop((TIME_AXIS,), self._tree)
@@ -127,9 +148,10 @@ class _Writer:
             body = [self._time_loop(body), _left(0)]
         axes = {name for loop in self._loops for name in loop.names}
         inherited = tuple(sorted((self._assigned & self._names & set(known)) - axes))
-        module = ast.Module([self._sweeps_function(), self._body_function(body, inherited)], [])
+        functions = [self._sweeps_function(), self._channels_function(), self._body_function(body, inherited)]
+        module = ast.fix_missing_locations(ast.Module(functions, []))
         names = tuple(sorted(self._names - self._assigned | set(inherited)))
-        return Cell(ast.fix_missing_locations(module), self._outline(timed), self._awaiting, names, inherited)
+        return Cell(module, self._outline(timed), self._awaiting, names, inherited, tuple(self._channels))
 
     def _outline(self, timed: bool) -> Outline:
         loops = tuple(
@@ -264,17 +286,38 @@ class _Writer:
         if not isinstance(node.target, ast.Name):
             self._fail(node, 'only a plain name can be recorded: current: "A" = ...')
         name = node.target.id
-        if not (isinstance(node.annotation, ast.Constant) and isinstance(node.annotation.value, str)):
-            written = ast.unparse(node.annotation)
+        if is_text(node.annotation):
+            if node.value is None:
+                self._fail(node, f"{name!r} has a unit but no value to record")
+            unit, value = cast(str, cast(ast.Constant, node.annotation).value), node.value
+        else:
+            self._check_channel(node, name)
+            unit, value = "", self._read(node)
+        column = self._column(node, name, unit)
+        return ast.copy_location(ast.Assign([self._cell_of(column), node.target], value), node)
+
+    def _check_channel(self, node: ast.AnnAssign, name: str) -> None:
+        """Refuse an annotation that is no channel for sure; what it is shows when it is evaluated, before the run."""
+        written, used = ast.unparse(node.annotation), read_names(node.annotation)
+        if own := sorted(used & self._assigned):
             self._fail(
                 node,
-                f"{written} is no unit: an annotation records, and its unit is a text. Write "
-                f'{name}: "{written}" = ... (or {name}: "" without a unit, or drop the annotation of a temporary)',
+                f"which channel {written} is must be known before the run, but {own[0]!r} is assigned in this cell; write "
+                f'{name}: "unit" = ... instead',
             )
-        if node.value is None:
-            self._fail(node, f"{name!r} has a unit but no value to record")
-        column = self._column(node, name, node.annotation.value)
-        return ast.copy_location(ast.Assign([self._cell_of(column), node.target], node.value), node)
+        if not used or not used <= set(self._known) or awaits(node.annotation):
+            self._fail(node, no_unit(name, written))
+
+    def _read(self, node: ast.AnnAssign) -> ast.expr:
+        """Return the value that is recorded: what is written, or else the channel's."""
+        key = len(self._channels)
+        self._channels.append(
+            ChannelRecord(cast(ast.Name, node.target).id, ast.unparse(node.annotation), node.value is None, node)
+        )
+        if node.value is not None:
+            return node.value
+        call = ast.Call(ast.Subscript(ast.Name(_READS, ast.Load()), ast.Constant(key), ast.Load()), [], [])
+        return ast.copy_location(ast.Await(call) if self._awaiting else call, node)
 
     def _column(self, node: ast.AnnAssign | ast.For, name: str, unit: str) -> int:
         section = self._sections[self._section]
@@ -283,14 +326,18 @@ class _Writer:
         section.conditional |= bool(self._branches)
         for column, record in enumerate(section.records):
             if record.name == name:
-                if record.unit != unit:
-                    self._fail(node, f"{name!r} has the unit {record.unit!r} in line {self._lines_of[name]} already")
+                if self._written[name] != (written := ast.unparse(node.annotation)):
+                    self._fail(
+                        node,
+                        f"{name!r} has the unit {self._written[name]} in line {self._lines_of[name]} already, not {written}",
+                    )
                 return column
         if name in self._lines_of:
             self._fail(
                 node, f"{name!r} is recorded in line {self._lines_of[name]} already, under other loops; use two names"
             )
         self._lines_of[name] = node.lineno
+        self._written[name] = ast.unparse(node.annotation)
         section.records.append(Record(name, unit))
         return len(section.records) - 1
 
@@ -311,10 +358,14 @@ class _Writer:
         result = ast.Return(ast.Dict(keys, [iterable for _, iterable in self._hoisted]))
         return ast.FunctionDef(SWEEPS, _arguments(()), [result], [])
 
+    def _channels_function(self) -> ast.stmt:
+        result = ast.Return(ast.Tuple([record.node.annotation for record in self._channels], ast.Load()))
+        return ast.FunctionDef(CHANNELS, _arguments(()), [result], [])
+
     def _body_function(self, body: list[ast.stmt], inherited: tuple[str, ...]) -> ast.stmt:
         rows = [_take_row(key) for key, section in enumerate(self._sections) if section.records]
         kind = ast.AsyncFunctionDef if self._awaiting else ast.FunctionDef
-        return kind(BODY, _arguments((_STEPS, _TICKS, *inherited)), [*rows, *body, ast.Pass()], [])
+        return kind(BODY, _arguments((_STEPS, _TICKS, _READS, *inherited)), [*rows, *body, ast.Pass()], [])
 
     # ---- what is refused
 
@@ -327,21 +378,42 @@ class _Writer:
 
     def _check_nested(self, node: "ast.FunctionDef | ast.AsyncFunctionDef | ast.ClassDef") -> None:
         for inner in ast.walk(node):
-            if isinstance(inner, ast.AnnAssign) and is_text(inner.annotation):
+            if isinstance(inner, ast.AnnAssign) and (is_text(inner.annotation) or self._may_read(node, inner)):
                 self._fail(
                     inner, f"a record inside of {node.name!r} belongs to no loop; return the value and record it there"
                 )
             if isinstance(inner, ast.For) and self._is_sweep(inner.iter):
                 self._fail(inner, f"a sweep inside of {node.name!r} is no loop of the measurement; move it out")
 
+    def _may_read(self, around: ast.stmt, node: ast.AnnAssign) -> bool:
+        """Whether an annotation inside of a function looks like a channel to read: Python itself would ignore it."""
+        used = read_names(node.annotation)
+        return not isinstance(around, ast.ClassDef) and node.value is None and bool(used) and used <= set(self._known)
+
     def _fail(self, node: ast.AST, message: str) -> NoReturn:
-        error = CellError(message)
-        error.msg, error.filename = message, self._filename
-        lineno: int = getattr(node, "lineno", self._first_line)
-        error.lineno, error.offset = lineno, getattr(node, "col_offset", 0) + 1
-        line = lineno - self._first_line
-        error.text = self._lines[line] if 0 <= line < len(self._lines) else None
-        raise error
+        raise cell_error(message, node, self._lines, self._filename, self._first_line)
+
+
+def cell_error(
+    message: str, node: ast.AST, lines: Sequence[str], filename: str, first_line: int = FIRST_LINE
+) -> CellError:
+    """Return an error that points at `node` in the cell whose body has `lines`."""
+    error = CellError(message)
+    error.msg, error.filename = message, filename
+    lineno: int = getattr(node, "lineno", first_line)
+    error.lineno, error.offset = lineno, getattr(node, "col_offset", 0) + 1
+    line = lineno - first_line
+    error.text = lines[line] if 0 <= line < len(lines) else None
+    return error
+
+
+def no_unit(name: str, written: str) -> str:
+    """Return why an annotation is refused."""
+    return (
+        f"{written} is no unit and no channel: an annotation records, and its unit is a text. Write "
+        f'{name}: "{written}" = ... (or {name}: "" without a unit), or a channel to read, such as {name}: dmm.volt, or '
+        "drop the annotation of a temporary"
+    )
 
 
 def _gives_several(iterable: ast.expr) -> bool:

@@ -6,19 +6,39 @@ import sysconfig
 import types
 from collections import deque
 from collections.abc import Callable, Iterator, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from difflib import get_close_matches
 from functools import partial
 from itertools import islice
 from typing import Any, cast
 
 from labnb.core import AdaptiveSweep, CellError, LoopAxis, PlanError, Sweep
-from labnb.instruments import Instrument
+from labnb.instruments import Channel, Device, Instrument, channel, connection_of, device_of
 from labnb.notebook._syntax import is_sweep_call
-from labnb.notebook.cell import BODY, SWEEPS, Cell, compile_cell
+from labnb.notebook.cell import (
+    BODY,
+    CHANNELS,
+    SWEEPS,
+    Cell,
+    ChannelRecord,
+    cell_error,
+    compile_cell,
+    no_unit,
+)
 from labnb.notebook.request import Request
 from labnb.notebook.task import known_task
-from labnb.session import Job, Steps, Task, check_installed, companion_of, time_axis
+from labnb.session import (
+    Job,
+    Outline,
+    Steps,
+    Targets,
+    Task,
+    aimed,
+    check_installed,
+    companion_of,
+    recordable,
+    time_axis,
+)
 
 # The notebook's names may hold anything.
 Namespace = dict[str, Any]
@@ -46,27 +66,35 @@ def prepare(
 
     cell = compile_cell(source, filename, known=names, is_sweep=is_sweep, timed=timed)
     if not any(section.records for section in cell.outline.sections):
-        raise CellError('nothing would be recorded; give what you measure a unit: current: "A" = dmm.read()')
+        raise CellError(
+            'nothing would be recorded; give what you measure a unit, current: "A" = dmm.read(), or name a channel to '
+            "read, current: dmm.curr"
+        )
     _check_plot(request, cell)
     functions = Namespace()
     # The user's own code, compiled from his cell; it sees the notebook's names as its globals.
     exec(compile(cell.module, filename, "exec", dont_inherit=True), names, functions)  # noqa: S102
-    axes = _axes(cell, _as_the_cell(functions[SWEEPS]))
+    axes, targets = _axes(cell, _as_the_cell(functions[SWEEPS]))
     if timed:
         axes[0] = time_axis(cast(float, request.every_s), request.for_s)
     beside = [known_task(name, tasks or {}) for name in request.tasks]
-    instruments = tuple(dict.fromkeys(find_instruments(cell.names, names)))
+    channels = _channels(cell, _as_the_cell(functions[CHANNELS]), source, filename)
+    swept = (target for each in targets.values() for target in each if target is not None)
     function = _as_the_cell(functions[BODY])
-    body = _bind(cell, function, names, axes, request.every_s)
+    body = _bind(cell, function, names, axes, request.every_s, channels)
     job = Job(
         request.name,
-        cell.outline,
+        _with_units(cell.outline, channels),
         body,
         cell.awaiting,
         axes,
-        instruments,
+        tuple(dict.fromkeys(find_instruments(cell.names, names))),
         _metadata(request, source),
         [companion_of(task, {}) for task in beside],
+        targets=targets,
+        units={record.name: made for record, made in channels},
+        channels=(*swept, *(made for _, made in channels), *find_channels(cell.names, names)),
+        devices=tuple(_devices(cell.names, names)),
     )
     return Prepared(job, function.__code__)
 
@@ -89,8 +117,69 @@ def _check_plot(request: Request, cell: Cell) -> None:
         raise PlanError(f"--plot {','.join(request.plot)}: give x,y or, for a map, x,y,colour")
 
 
-def _axes(cell: Cell, evaluate: Callable[[], Mapping[int, object]]) -> dict[int, LoopAxis]:
-    axes = dict[int, LoopAxis]()
+Named = tuple[tuple[ChannelRecord, Channel], ...]
+
+
+def _channels(cell: Cell, evaluate: Callable[[], tuple[object, ...]], source: str, filename: str) -> Named:
+    """Return the channels that records name. Raises CellError at the line of an annotation that is none."""
+    found = list[tuple[ChannelRecord, Channel]]()
+    for record, given in zip(cell.channels, evaluate(), strict=True):
+
+        def refused(message: str, record: ChannelRecord = record) -> CellError:
+            return cell_error(message, record.node, source.splitlines(), filename)
+
+        if isinstance(given, type):
+            raise refused(no_unit(record.name, record.written))
+        try:
+            made = channel(given)
+        except PlanError as error:
+            raise refused(f"{no_unit(record.name, record.written)}. {error}") from error
+        if record.reads and not made.readable:
+            raise refused(f"{record.written} can only be set; nothing could be read for {record.name!r}")
+        found.append((record, made))
+    return tuple(found)
+
+
+def _with_units(outline: Outline, channels: Named) -> Outline:
+    """Return `outline` with the units that channels know before they are read."""
+    units = {record.name: made.unit for record, made in channels}
+    sections = tuple(
+        replace(section, records=tuple(replace(r, unit=units.get(r.name, r.unit)) for r in section.records))
+        for section in outline.sections
+    )
+    return replace(outline, sections=sections)
+
+
+def _reads(cell: Cell, channels: Named) -> tuple[Callable[[], Any], ...]:
+    """Return the functions by which the body reads channels: to be awaited if the body awaits."""
+    return tuple((_awaited if cell.awaiting else _blocking)(made) for _, made in channels)
+
+
+def _awaited(made: Channel) -> Callable[[], Any]:
+    async def read() -> object:
+        return recordable(await made.get())
+
+    return read
+
+
+def _blocking(made: Channel) -> Callable[[], Any]:
+    return lambda: recordable(made.get().result())
+
+
+def _devices(wanted: tuple[str, ...], names: Mapping[str, object]) -> Iterator[Device]:
+    """Yield the instruments of other people's drivers that have one of the names that the body uses."""
+    for name in wanted:
+        value = names.get(name)
+        if isinstance(value, _PLAIN) or type(value).__module__.partition(".")[0] in ("builtins", "labnb"):
+            continue
+        if hasattr(value, "snapshot_base") or connection_of(value) is not value:
+            found = device_of(value)
+            if found is not None:
+                yield found
+
+
+def _axes(cell: Cell, evaluate: Callable[[], Mapping[int, object]]) -> tuple[dict[int, LoopAxis], dict[int, Targets]]:
+    axes, targets = dict[int, LoopAxis](), dict[int, Targets]()
     for key, values in evaluate().items():
         loop = cell.outline.loops[key]
         if isinstance(values, AdaptiveSweep):
@@ -99,14 +188,23 @@ def _axes(cell: Cell, evaluate: Callable[[], Mapping[int, object]]) -> dict[int,
             continue
         if not isinstance(values, Sweep):
             raise PlanError(f"the loop over {loop.name!r} needs a sweep, got {values!r}")
-        axes[key] = values.named(loop.name, *loop.others)
-    return axes
+        axis = values.named(loop.name, *loop.others)
+        if any(target is not None for target in values.targets):
+            axis, targets[key] = aimed(axis, values.targets)
+        axes[key] = axis
+    return axes, targets
 
 
 def _bind(
-    cell: Cell, function: Callable[..., Any], names: Namespace, axes: Mapping[int, LoopAxis], every_s: float | None
+    cell: Cell,
+    function: Callable[..., Any],
+    names: Namespace,
+    axes: Mapping[int, LoopAxis],
+    every_s: float | None,
+    channels: Named,
 ) -> Callable[[Steps], Any]:
     """Return the body as the engine calls it: with the steps alone."""
+    reads = _reads(cell, channels)
 
     def body(steps: Steps) -> Any:  # None, or a coroutine: the user's code decides
         inherited = {name: names[name] for name in cell.inherited}
@@ -114,7 +212,7 @@ def _bind(
         def ticks() -> Iterator[object]:
             return steps.ticks(0, axes[0], cast(float, every_s))
 
-        return function(steps, ticks, **inherited)
+        return function(steps, ticks, reads, **inherited)
 
     return body
 
@@ -134,8 +232,17 @@ def find_instruments(wanted: tuple[str, ...], names: Mapping[str, object]) -> It
     """Yield the instruments that a body can reach by the names it uses, whatever they are held in.
 
     It looks into functions, methods, containers and objects of the notebook's own, a few steps deep: what is not found
-    is not made safe.
+    is made safe once it is used.
     """
+    yield from (found for found in _reachable(wanted, names) if isinstance(found, Instrument))
+
+
+def find_channels(wanted: tuple[str, ...], names: Mapping[str, object]) -> Iterator[Channel]:
+    """Yield the channels that a body can reach, like `find_instruments`."""
+    yield from (found for found in _reachable(wanted, names) if isinstance(found, Channel))
+
+
+def _reachable(wanted: tuple[str, ...], names: Mapping[str, object]) -> Iterator[Instrument | Channel]:
     seen = set[int]()
     waiting = deque((names[name], 0) for name in wanted if name in names)
     while waiting and len(seen) < _MOST_OBJECTS:
@@ -143,9 +250,9 @@ def find_instruments(wanted: tuple[str, ...], names: Mapping[str, object]) -> It
         if id(value) in seen or isinstance(value, _PLAIN):
             continue
         seen.add(id(value))
-        if isinstance(value, Instrument):
+        if isinstance(value, Instrument | Channel):
             yield value
-        elif depth < _DEPTH:
+        if depth < _DEPTH and not isinstance(value, Instrument):
             waiting.extend((inner, depth + 1) for inner in _held_by(value))
 
 

@@ -1,6 +1,7 @@
 """Measurements as people describe them, and the engine that runs them."""
 
 from labnb.session._adaptive import check_installed
+from labnb.session._channels import Targets, aimed, recordable
 from labnb.session._schedule import time_axis
 from labnb.session._task import Task, companion_of
 from labnb.session._views import forget_view, register_cells, register_view
@@ -25,13 +26,16 @@ __all__ = [
     "Section",
     "StandingTask",
     "Steps",
+    "Targets",
     "Task",
     "View",
+    "aimed",
     "check_installed",
     "companion_of",
     "data_root",
     "describe",
     "forget_view",
+    "recordable",
     "register_cells",
     "register_view",
     "resume",

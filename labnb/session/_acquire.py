@@ -4,7 +4,9 @@ from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from typing import Any, ClassVar, cast
 
-from labnb.core import InstrumentError, PlanError, SchemaError
+from labnb.core import InstrumentError, PlanError, SchemaError, check_name
+from labnb.instruments import Channel, channel
+from labnb.session._channels import recordable
 from labnb.session._function import Function, Registered, settled, wants_of
 
 Warn = Callable[[str], None]
@@ -15,12 +17,13 @@ class Acquire(Registered):
     """A registered measurement function; `unit` is that of a single value.
 
     `per` is the parameter at each of whose values it is called, before what is inside (None: at each point).
-    `retries`: how often it is called again at a point where an instrument fails.
+    `retries`: how often it is called again at a point where an instrument fails. Or it reads a `channel`.
     """
 
     unit: str = ""
     per: str | None = None
     retries: int = 0
+    channel: Channel | None = None
 
     kind: ClassVar[str] = "acquire"
 
@@ -73,3 +76,17 @@ def acquire_of(function: Function, name: str | None, unit: str | None, per: str 
         raise PlanError(f"acquire: retries must be a whole number, 0 or more, got {retries!r}")
     called, wants, awaiting = wants_of(function, "acquire", name)
     return Acquire(called, function, wants, awaiting, unit or "", per, retries)
+
+
+def reading_of(thing: object, name: str | None, unit: str | None, per: str | None, retries: int) -> Acquire:
+    """Return an Acquire that reads the channel `thing`. Raises PlanError if it cannot be read."""
+    made = channel(thing, unit=unit)
+    if not made.readable:
+        raise PlanError(f"acquire: {made.name} can only be set; sweep it: session.parameter({made.name}, values)")
+    called = check_name(name or made.name, "acquire")
+
+    async def read() -> object:
+        value = await made.get()
+        return value if isinstance(value, dict) else recordable(value)
+
+    return Acquire(called, read, (), True, unit or "", per, retries, made)

@@ -11,7 +11,7 @@ from types import FrameType
 from typing import Protocol
 
 from labnb.core import InstrumentError, LinkError, PlanError
-from labnb.instruments import Instrument
+from labnb.instruments import Touched
 
 _TIMEOUT_S = 2.0
 
@@ -21,23 +21,24 @@ class _Running(Protocol):
     def run_id(self) -> str: ...
 
 
-_runs: dict[_Running, dict[Instrument, None]] = {}
+_runs: dict[_Running, dict[Touched, None]] = {}
 _sharing: set[_Running] = set()  # tasks that were started by themselves: they may serve what a run measures
 _registered: list[bool] = []
 
 
-def check_free(instruments: Sequence[Instrument]) -> None:
+def check_free(instruments: Sequence[Touched]) -> None:
     """Raise PlanError if a run that is under way uses one of `instruments`."""
     for run, used in _runs.items():
+        owners = {one.owner for one in used} - {None}
         for instrument in instruments:
-            if instrument in used and run not in _sharing:
+            if (instrument in used or instrument.owner in owners) and run not in _sharing:
                 raise PlanError(
                     f"{instrument.name} is in use by run {run.run_id}; wait for it (await it) or stop it first, "
                     "so that two measurements do not set one instrument by turns"
                 )
 
 
-def enter(run: _Running, instruments: dict[Instrument, None], *, shared: bool = False) -> None:
+def enter(run: _Running, instruments: dict[Touched, None], *, shared: bool = False) -> None:
     """Claim `instruments` for `run`, and what the run adds to them. Raises PlanError if another run has one.
 
     With `shared` they are only made safe with the others, and everybody may use them.
@@ -78,7 +79,7 @@ def _terminate(_signum: int, _frame: FrameType | None) -> None:
     os.kill(os.getpid(), signal.SIGTERM)
 
 
-def take_own(run: _Running) -> tuple[Instrument, ...]:
+def take_own(run: _Running) -> tuple[Touched, ...]:
     """Return the instruments that `run` has to make safe; those that another run has claimed too are left to that one.
 
     Leaving is giving up the claim, at once: of two runs that end together the second then has it alone.
@@ -91,7 +92,7 @@ def take_own(run: _Running) -> tuple[Instrument, ...]:
     return tuple(claimed)
 
 
-async def make_all_safe(instruments: Sequence[Instrument]) -> list[InstrumentError]:
+async def make_all_safe(instruments: Sequence[Touched]) -> list[InstrumentError]:
     """Make all of them safe at the same time; return what failed, once each has been tried."""
     tries = [asyncio.ensure_future(_make_safe(instrument)) for instrument in instruments]
     results = await asyncio.gather(*tries, return_exceptions=True)
@@ -102,11 +103,11 @@ async def make_all_safe(instruments: Sequence[Instrument]) -> list[InstrumentErr
     return failures
 
 
-async def _make_safe(instrument: Instrument) -> None:
+async def _make_safe(instrument: Touched) -> None:
     await instrument.make_safe()
 
 
-def _failure(instrument: Instrument, error: BaseException) -> InstrumentError:
+def _failure(instrument: Touched, error: BaseException) -> InstrumentError:
     what = f"{type(error).__name__}: {error}"
     if isinstance(error, InstrumentError) and not isinstance(error, LinkError):
         failure = InstrumentError(f"{instrument.name} is safe, but something it was told before had failed: {what}")

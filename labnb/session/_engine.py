@@ -5,7 +5,7 @@ from collections.abc import Awaitable, Callable, Sequence
 from typing import cast
 
 from labnb.core import Event, LabnbError
-from labnb.instruments import Instrument, Lane, watching
+from labnb.instruments import Lane, Touched, watching
 from labnb.session._gate import Halted, Interrupted, Order, translated
 from labnb.session.job import AwaitingBody, BlockingBody, Job
 from labnb.session.steps import Steps
@@ -21,7 +21,7 @@ class Performance:
         job: Job,
         steps: Steps,
         lane: Lane,
-        used: dict[Instrument, None],
+        used: dict[Touched, None],
         companions: tuple[Callable[[], Awaitable[None]], ...],
         warn: Callable[[str], None],
     ) -> None:

@@ -77,8 +77,8 @@ def _parameters(function: Function, kind: str, called: str) -> list[inspect.Para
 
 async def settled(value: object) -> object:
     """Return `value`, awaited as often as it asks for."""
-    while inspect.isawaitable(value):
-        value = await cast(Awaitable[object], value)
+    while inspect.isawaitable(value) and (result := await cast(Awaitable[object], value)) is not value:
+        value = result  # a reading gives itself
     return value
 
 

@@ -13,7 +13,7 @@ from functools import partial
 from typing import Any, ClassVar, Literal, final
 
 from labnb.core import Flag, PlanError
-from labnb.instruments import Instrument, Lane, Watch, watching
+from labnb.instruments import Lane, Touched, Watch, watching
 from labnb.session._function import Function, Registered, settled, wants_of
 from labnb.session._gate import translated
 
@@ -61,7 +61,7 @@ class Companion:
         """What it is called."""
         return self._task.name
 
-    async def accompany(self, used: dict[Instrument, None], warn: Warn) -> None:
+    async def accompany(self, used: dict[Touched, None], warn: Warn) -> None:
         """Run the task until it ends or this is cancelled; then end it. `used` gains the instruments that it uses.
 
         Raises what it raised, unless that shall only be noted.

@@ -8,6 +8,7 @@ from typing import Any, final
 from labnb.core import AdaptiveAxis, Axis, PlanError, SchemaError
 from labnb.core.adaptive import POINT
 from labnb.session._acquire import Acquire, Warn
+from labnb.session._channels import Reader, has_channels
 from labnb.session._function import Registered, settled
 from labnb.session._gate import Order
 from labnb.session.outline import Loop, Outline, Record, Section
@@ -52,6 +53,8 @@ class Row:
         self.section, self.calls, self._setpoints, self._axes = section, tuple(calls), setpoints, axes
         self._names: tuple[str, ...] = ()
         self._extra: tuple[Record, ...] = ()
+        self._reader: Reader | None = None
+        self.plain: bool | None = None  # whether functions return values, no channels; not known before the first point
 
     def declare_extra(self, *records: Record) -> None:
         """Say which variables come from the engine, on top of what functions return."""
@@ -59,26 +62,37 @@ class Row:
 
     def collect(self) -> dict[str, object]:
         """Call the functions; return what they measured."""
-        if len(self.calls) == 1:
+        if len(self.calls) == 1 and self.plain:
             acquire, call = self.calls[0]
             return self._alone(acquire, call())
         found = dict[str, object]()
         for acquire, call in self.calls:
-            self._merge(found, acquire, call())
+            results = _results(acquire, call())
+            reader = self._reader_of(results)
+            self._merge(found, acquire, results if reader is None else reader.read(results))
+        self.plain = self._reader is None
         return found
 
     async def collect_async(self, steps: Steps) -> dict[str, object]:
         """Do the same; blocking functions run aside."""
         found = dict[str, object]()
         for acquire, call in self.calls:
-            self._merge(found, acquire, await settled(call()) if acquire.awaiting else await steps.aside(call))
+            results = _results(acquire, await settled(call()) if acquire.awaiting else await steps.aside(call))
+            reader = self._reader_of(results)
+            self._merge(found, acquire, results if reader is None else await reader.read_async(results))
+        self.plain = self._reader is None
         return found
+
+    def _reader_of(self, results: Mapping[str, object]) -> Reader | None:
+        """Return what reads the channels in `results`; None if functions return values only, as most do."""
+        if self.plain is None and self._reader is None and has_channels(results):
+            self._reader = Reader()
+        return self._reader
 
     def _alone(self, acquire: Registered, value: object) -> dict[str, object]:
         return value if type(value) is dict else dict(_results(acquire, value))
 
-    def _merge(self, found: dict[str, object], acquire: Registered, value: object) -> None:
-        results = _results(acquire, value)
+    def _merge(self, found: dict[str, object], acquire: Registered, results: Mapping[str, object]) -> None:
         for name, result in results.items():
             if name in found:
                 raise SchemaError(f"acquire {acquire.name!r} returned {name!r}, which another one measured already")
@@ -108,7 +122,9 @@ class Row:
         for name in results:
             if name in self._axes:
                 raise SchemaError(f"a measurement function returned {name!r}, which is a parameter")
-        units = {f.name: f.unit for f, _ in self.calls if isinstance(f, Acquire)}
+        units = {} if self._reader is None else self._reader.units
+        units |= {f.name: f.unit or units.get(f.name, "") for f, _ in self.calls if isinstance(f, Acquire)}
+        units |= {f.name: f.channel.unit for f, _ in self.calls if isinstance(f, Acquire) and f.channel is not None}
         extra = {record.name: record for record in self._extra}
         records = [extra.get(name) or Record(name, units.get(name) or _unit_of(v)) for name, v in results.items()]
         steps.slots[self.section].define(records)
@@ -307,7 +323,7 @@ class Grid(_Body):
             if steps.due:
                 await steps.rest()
             setpoints[name] = value
-            if alone:  # the usual case, without a coroutine of our own around the user's
+            if alone and row.plain:  # the usual case, without a coroutine of our own around the user's
                 result = await call()
                 store(steps, result if type(result) is dict else dict(_results(acquire, await settled(result))))
                 continue

@@ -5,7 +5,8 @@ from dataclasses import dataclass, field
 from typing import Protocol
 
 from labnb.core import LoopAxis, Sink
-from labnb.instruments import Instrument
+from labnb.instruments import Channel, Device, Instrument
+from labnb.session._channels import Targets
 from labnb.session._task import Companion
 from labnb.session.outline import Outline
 from labnb.session.steps import Steps
@@ -16,7 +17,12 @@ AwaitingBody = Callable[[Steps], Awaitable[None]]
 
 @dataclass(frozen=True, slots=True)
 class Job:
-    """What to run: the outline, the axes that are known beforehand, a body that walks through them, and its tasks."""
+    """What to run: the outline, the axes that are known beforehand, a body that walks through them, and its tasks.
+
+    `targets` are the channels that axes set, in the order of what is in lock-step, `units` those that know the unit of
+    a variable, `channels` all that the body is known to use; `devices` are the instruments of other people's drivers
+    that are described in the metadata.
+    """
 
     name: str
     outline: Outline
@@ -26,6 +32,10 @@ class Job:
     instruments: Sequence[Instrument] = ()
     metadata: Mapping[str, object] = field(default_factory=dict[str, object])
     tasks: Sequence[Companion] = ()
+    targets: Mapping[int, Targets] = field(default_factory=dict[int, Targets])
+    units: Mapping[str, Channel] = field(default_factory=dict[str, Channel])
+    channels: Sequence[Channel] = ()
+    devices: Sequence[Device] = ()
 
 
 class View(Protocol):

@@ -5,7 +5,7 @@ import os
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from pathlib import Path
 from types import TracebackType
-from typing import Any, Self, TypeVar, overload
+from typing import Any, Self, TypeVar, cast, overload
 
 from labnb.core import (
     AdaptiveAxis,
@@ -20,13 +20,15 @@ from labnb.core import (
     check_name,
     sweep,
 )
-from labnb.instruments import Instrument, connect, connect_async, live_instruments
+from labnb.instruments import Channel, Instrument, connect, connect_async, is_channel, live_instruments
+from labnb.instruments import channel as to_channel
 from labnb.record import find_unfinished
 from labnb.session import _views
-from labnb.session._acquire import Acquire, acquire_of
+from labnb.session._acquire import Acquire, acquire_of, reading_of
 from labnb.session._active import make_all_safe
 from labnb.session._adaptive import check_installed
 from labnb.session._blocking import run_blocking
+from labnb.session._channels import Targets, aimed
 from labnb.session._function import Registered, source_of, wants_of
 from labnb.session._schedule import time_axis
 from labnb.session._task import OnError, Task, companion_of, task_of
@@ -36,6 +38,7 @@ from labnb.session.job import Job
 from labnb.session.run import Run
 
 F = TypeVar("F", bound=Callable[..., Any])  # a user's function keeps its own type
+T = TypeVar("T")  # so does a channel
 
 
 def data_root(store: str | os.PathLike[str] | None = None) -> Path:
@@ -74,6 +77,7 @@ class MeasurementSession:
         self.description = description
         self._store = store
         self._axes: dict[str, Axis] = {}
+        self._targets: dict[str, tuple[object, ...]] = {}
         self._acquires: dict[str, Acquire] = {}
         self._tasks: dict[str, Task] = {}
         self._hooks: dict[tuple[str | None, bool, str], Hook] = {}
@@ -193,25 +197,37 @@ class MeasurementSession:
 
     def parameter(
         self,
-        name: str | tuple[str, ...],
+        name: object,
         values: "Sweep | AdaptiveSweep | Iterable[object]",
         unit: str | None = None,
         notes: str = "",
+        *,
+        channel: object = None,
     ) -> LoopAxis:
         """Declare a sweep axis; the first one declared is the outermost. Declaring it again replaces it.
 
         `parameter(("x", "y"), sweep.zip(xs, ys))` sweeps two in lock-step, along the one dimension `x`.
         `parameter("x", sweep.adaptive(0, 1, "V", on="y"))` lets the points be chosen by what is measured, along the
         dimension `point`; it is then the only parameter.
-        Raises PlanError if `values` are empty, not one-dimensional or not finite, or the name cannot be used.
+        With a `channel`, anything that `labnb.channel` takes, the run sets it at each step, and the unit is its own;
+        `parameter(smu.volt, values)` does the same under the channel's own name.
+        Raises PlanError if `values` are empty, not one-dimensional or not finite, or the name cannot be used;
+        LimitError if the channel may not be set to one of them.
         """
-        first, *others = (name,) if isinstance(name, str) else name
+        if not _is_name(name):
+            channel = to_channel(name)
+            name = channel.name
+        first, *others = (name,) if isinstance(name, str) else cast("tuple[str, ...]", name)
         for each in (first, *others):
             if each in self._instruments:
                 raise PlanError(f"{each!r} is an instrument of this session already; choose another name")
             if each in _RESERVED:
                 raise PlanError(f"parameter {each!r}: functions get something else by this name; choose another")
         if isinstance(values, AdaptiveSweep):
+            if channel is not None:
+                raise PlanError(
+                    f"parameter {first!r}: an adaptive sweep sets no channel; set it in a measurement function"
+                )
             check_installed()
             self._adaptive = values.named(first, *others)
             self._axes.clear()
@@ -220,6 +236,10 @@ class MeasurementSession:
         if not isinstance(values, Sweep):
             values = sweep(values)
         axis = values.named(first, *others, unit=unit, notes=notes)
+        targets = values.targets if channel is None else (channel, *values.targets[1:])
+        self._targets.pop(first, None)
+        if any(target is not None for target in targets):
+            axis, self._targets[first] = aimed(axis, targets)
         self._axes[first] = axis
         return axis
 
@@ -238,29 +258,43 @@ class MeasurementSession:
     def acquire(self, function: F, /) -> F: ...
     @overload
     def acquire(
-        self, /, *, name: str | None = None, unit: str | None = None, per: str | None = None, retries: int = 0
-    ) -> Callable[[F], F]: ...
-
-    def acquire(
         self,
-        function: F | None = None,
+        channel: T,
         /,
         *,
         name: str | None = None,
         unit: str | None = None,
         per: str | None = None,
         retries: int = 0,
-    ) -> F | Callable[[F], F]:
+    ) -> T: ...
+    @overload
+    def acquire(
+        self, /, *, name: str | None = None, unit: str | None = None, per: str | None = None, retries: int = 0
+    ) -> Callable[[F], F]: ...
+
+    def acquire(
+        self,
+        function: Any = None,  # Any: a function, or whatever is a channel
+        /,
+        *,
+        name: str | None = None,
+        unit: str | None = None,
+        per: str | None = None,
+        retries: int = 0,
+    ) -> Any:  # what was given, or the decorator
         """Register a measurement function, sync or async; its arguments are instruments, parameters and `ctx`.
 
         It returns a mapping of variable names to values, one value (named after the function), or an xarray object.
         A sync function runs in a thread, so that it may block. `per="temperature"` calls it once at each value of that
         parameter, before what is inside, and records along the parameters down to it. `retries=2` calls it up to twice
         again at a point where an instrument fails (InstrumentError); each failure is noted.
+
+        `acquire(dmm.volt)` registers a channel, what `labnb.channel` takes and is no function; and a value that a
+        function returns may be one: it is read.
         """
 
-        def register(given: F) -> F:
-            acquire = acquire_of(given, name, unit, per, retries)
+        def register(given: Any) -> Any:
+            acquire = (reading_of if is_channel(given) else acquire_of)(given, name, unit, per, retries)
             self._acquires[acquire.name] = acquire
             return given
 
@@ -401,6 +435,7 @@ class MeasurementSession:
         else:
             axes[0] = self._schedule(duration, interval)
             walk = Series(functions, float(interval or 0), duration, warnings)
+        targets = self._aim(axes)
         chosen = () if self._adaptive is None else self._adaptive.chosen
         self._check_wants(instruments, [*chosen, *(name for axis in axes.values() for name in axis.names)])
         job = Job(
@@ -412,10 +447,25 @@ class MeasurementSession:
             tuple(instruments.values()),
             self._metadata(),
             [companion_of(task, {**instruments, "ctx": walk.ctx}) for task in self._tasks.values()],
+            targets=targets,
+            channels=self._channels(targets),
         )
         run = Run(job, data_root(self._store), _views.make_view, again=again)
         warnings.run = run
         return run
+
+    def _aim(self, axes: Mapping[int, LoopAxis]) -> dict[int, Targets]:
+        """Return what the axes set. Raises LimitError if a limit has been declared meanwhile that forbids a setpoint."""
+        return {
+            key: aimed(axis, self._targets[axis.name])[1]
+            for key, axis in axes.items()
+            if isinstance(axis, Axis) and axis.name in self._targets
+        }
+
+    def _channels(self, targets: Mapping[int, Targets]) -> tuple[Channel, ...]:
+        read = (acquire.channel for acquire in self._acquires.values())
+        swept = (target for each in targets.values() for target in each)
+        return tuple(made for made in (*swept, *read) if made is not None)
 
     def _schedule(self, duration: float | None, interval: float | None) -> LoopAxis:
         if interval is None:
@@ -463,6 +513,13 @@ def resume(run: "Run | str | os.PathLike[str]", session: MeasurementSession | No
 
 
 _RESERVED = ("ctx", "stop")
+
+
+def _is_name(name: object) -> bool:
+    """Whether `name` is one name or several, as opposed to a channel."""
+    return isinstance(name, str) or (
+        isinstance(name, tuple) and all(isinstance(each, str) for each in cast("tuple[object, ...]", name))
+    )
 
 
 class _Warnings:

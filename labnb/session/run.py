@@ -28,6 +28,7 @@ from labnb.live import Reading, Snapshot, Ticker
 from labnb.record import Recorder, load
 from labnb.session import _active
 from labnb.session._blocking import run_blocking
+from labnb.session._channels import claims, snapshots
 from labnb.session._engine import Performance
 from labnb.session._gate import Order
 from labnb.session._resumed import Measured, check_same
@@ -56,7 +57,8 @@ class Run:
         again: Path | None = None,
     ) -> None:
         """`again` is the folder of a run of the same job that ended too early: what it lacks is measured."""
-        _active.check_free(job.instruments)
+        claimed = (*job.instruments, *claims(job.channels))
+        _active.check_free(claimed)
         self._clock = present_clock()
         self._job = job
         if again is None:
@@ -80,8 +82,10 @@ class Run:
             put=self._route(),
             aside=self._lane.run,
             measured=measured,
+            targets=job.targets,
+            units=job.units,
         )
-        self._used = dict.fromkeys(job.instruments)  # and whatever else the body turns out to use
+        self._used = dict.fromkeys(claimed)  # and whatever else the body turns out to use
         self._performance = Performance(job, self._steps, self._lane, self._used, self._companions(), self.warn)
         if self._recorder.kept and len(self._sinks) > 1:
             self._performance.prelude = self._show_kept
@@ -410,11 +414,10 @@ def _resumed(folder: Path, job: Job) -> Recorder:
 
 
 def _metadata(job: Job) -> dict[str, object]:
-    snapshots = dict[str, object]()
-    for instrument in job.instruments:
-        alone = instrument.name not in snapshots
-        snapshots[instrument.name if alone else f"{instrument.name} {len(snapshots) + 1}"] = instrument.snapshot()
-    return {**job.metadata, "instruments": snapshots}
+    described = {**job.metadata, "instruments": snapshots(job.instruments, job.channels, job.devices)}
+    if job.channels:
+        described["channels"] = [one.snapshot() for one in dict.fromkeys(job.channels)]
+    return described
 
 
 def _noted(error: BaseException, note: str) -> BaseException:

@@ -6,7 +6,7 @@ from collections.abc import Callable, Generator
 from typing import Any, final
 
 from labnb.core import LifecycleError
-from labnb.instruments import Instrument
+from labnb.instruments import Touched
 from labnb.session import _active
 from labnb.session._task import Task, companion_of
 
@@ -20,7 +20,7 @@ class StandingTask:
 
     def __init__(self, task: Task, tell: Callable[[str], None]) -> None:
         self._task, self._tell = task, tell
-        self._used: dict[Instrument, None] = {}
+        self._used: dict[Touched, None] = {}
         self._main: asyncio.Task[None] | None = None
         self.error: BaseException | None = None
 

@@ -3,7 +3,7 @@
 Both faces use it: a compiled cell and `Measurement` call `loop` and fill `rows`; nothing else makes points.
 """
 
-from collections.abc import Awaitable, Callable, Iterator, Sequence
+from collections.abc import Awaitable, Callable, Iterator, Mapping, Sequence
 from dataclasses import replace
 from typing import Any, cast
 
@@ -13,11 +13,13 @@ from labnb.core import (
     AdaptiveSweep,
     Axis,
     Group,
+    LabnbError,
     LoopAxis,
     PlainPoint,
     PlanError,
     SchemaError,
     Sweep,
+    Target,
     Traversal,
     Value,
     Variable,
@@ -25,8 +27,9 @@ from labnb.core import (
     infer_variable,
     present_clock,
 )
-from labnb.instruments import Action, Reading
+from labnb.instruments import Action, Channel, Reading
 from labnb.session._adaptive import Learner
+from labnb.session._channels import aimed
 from labnb.session._gate import Gate, Order
 from labnb.session._resumed import Measured
 from labnb.session.outline import Loop, Outline, Record, Section
@@ -89,8 +92,8 @@ class Steps:
     """The loops of one run.
 
     `rows[k]` is the row of section k: the body writes values into it, `loop` commits it. `due` tells an awaiting
-    body to `await rest()` before it goes on; a blocking body rests inside of `loop`. `aside` does a blocking call of
-    an awaiting body in the run's own lane.
+    body to `await rest()` before it goes on, which also sets what the loop sweeps; a blocking body rests, and sets,
+    inside of `loop`. `aside` does a blocking call of an awaiting body in the run's own lane.
     """
 
     def __init__(
@@ -103,6 +106,8 @@ class Steps:
         put: Put,
         aside: Aside | None = None,
         measured: Measured | None = None,
+        targets: Mapping[int, Sequence[Target | None]] | None = None,
+        units: Mapping[str, Channel] | None = None,
     ) -> None:
         self._measured = measured
         self.aside = _here if aside is None else aside
@@ -120,6 +125,9 @@ class Steps:
         self._interval_ns = self._start_ns = self._ticking = 0
         self._interval_s = 0.0
         self._awaiting = awaiting
+        self._targets = {key: tuple(each) for key, each in (targets or {}).items()}
+        self._units = dict(units or {})
+        self._setting: list[tuple[Target, Value]] = []  # what an awaiting body has to set at its next rest
         self._declare = declare
         self._put = put if measured is None else self._put_missing(put, measured)
         for key, count in measured.counts.items() if measured is not None else ():
@@ -169,12 +177,17 @@ class Steps:
     def _walk(self, loop: Loop, setpoints: Setpoints) -> Iterator[Yielded]:
         key, slot = loop.key, None if loop.after is None else self.slots[loop.after]
         whole = slot is not None and not slot.section.conditional and not self._loose[key]
-        leaf = all(inner.parent != key for inner in self.outline.loops)
+        targets = self._targets.get(key, ())
+        leaf = not targets and all(inner.parent != key for inner in self.outline.loops)
         for place, value in setpoints:
             self._places[key], self._current = place, key
             if self._monotonic_ns() >= self._turn_ns:
                 self._turn()
+            if targets:
+                self._set(targets, value)
             yield value
+            if self._setting:
+                raise LabnbError(f"{self._setting[0][0].name} was not set: the body goes on without its rest()")
             self._pass(loop)
             if whole and leaf and slot is not None:
                 break
@@ -225,6 +238,16 @@ class Steps:
                     if record.name == name:
                         return _result(value)
         raise PlanError(f"the adaptive sweep is steered by {name!r}, which is not recorded in its loop")
+
+    def _set(self, targets: Sequence[Target | None], value: Yielded) -> None:
+        """Set what the loop sweeps: here, in a thread; before the awaiting body goes on, by its `rest()`."""
+        values = value if isinstance(value, tuple) else (value,)
+        setting = [(to, each) for to, each in zip(targets, values, strict=True) if to is not None]
+        if self._awaiting:
+            self._setting, self.due = setting, True
+            return
+        for to, each in setting:
+            to.set(each).result()
 
     def left(self, key: int) -> None:
         """Commit what loop `key` has recorded in a pass that a `break` has ended."""
@@ -320,6 +343,8 @@ class Steps:
         if not isinstance(values, Sweep):
             raise PlanError(f"the loop over {loop.name!r} needs a sweep, got {values!r}")
         axis = values.named(loop.name, *loop.others, notes=loop.notes)
+        if any(target is not None for target in values.targets):
+            axis, self._targets[loop.key] = aimed(axis, values.targets)
         if known is not None and known != axis:
             raise PlanError(
                 f"the sweep over {loop.name!r} changed from one pass of the outer loop to the next; a grid needs the "
@@ -381,6 +406,7 @@ class Steps:
             values = _results(values)
         # Variables that the first row lacks are declared as numbers: that is what nearly all of them are.
         values = tuple(float("nan") if value is ABSENT else value for value in values)
+        slot.records = tuple(self._in_unit(record) for record in slot.records)
         variables = tuple(_declared(record, value) for record, value in zip(slot.records, values, strict=True))
         chain = self.outline.chain(slot.section.loop)
         group = Group(slot.key, dimensions(self.axes[loop.key] for loop in chain), variables)
@@ -388,6 +414,11 @@ class Steps:
         slot.group = group
         self._put((key, place, values, time_ns))
         slot.put = self._put_results
+
+    def _in_unit(self, record: Record) -> Record:
+        """Return the record in the unit that its channel says; some channels know theirs once they are read."""
+        known = self._units.get(record.name)
+        return record if known is None or record.unit else replace(record, unit=known.unit)
 
     def _late_results(self, point: PlainPoint) -> Put:
         """Put a point with the first reading or action among plain numbers; return how the next ones are put.
@@ -420,10 +451,13 @@ class Steps:
             self.gate.obey()
 
     async def rest(self) -> None:
-        """Give the loop a turn; wait while paused. Raises Halted when the run shall stop."""
+        """Give the loop a turn; wait while paused; set what is swept. Raises Halted when the run shall stop."""
         self.due = False
         await self.gate.obey_async()
         self._turn_ns = self._monotonic_ns() + _TURN_NS
+        setting, self._setting = self._setting, []
+        for under_way in [to.set(value) for to, value in setting]:
+            await under_way
 
     # ---- where it is
 

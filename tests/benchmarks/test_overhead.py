@@ -84,12 +84,12 @@ def cell(folder, source):
 
     def timed(steps):
         begin = time.perf_counter()
-        functions[BODY](steps, None)
+        functions[BODY](steps, None, ())
         spent.append(time.perf_counter() - begin)
 
     async def timed_async(steps):
         begin = time.perf_counter()
-        await functions[BODY](steps, None)
+        await functions[BODY](steps, None, ())
         spent.append(time.perf_counter() - begin)
 
     job = Job("bench", compiled.outline, timed_async if compiled.awaiting else timed, compiled.awaiting, axes)

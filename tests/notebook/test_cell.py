@@ -28,7 +28,7 @@ def run(source, timed=False, **names):
 
     steps = Steps(cell.outline, axes, awaiting=cell.awaiting, declare=lambda g: groups.__setitem__(g.key, g), put=put)
     inherited = {name: names[name] for name in cell.inherited}
-    result = functions[BODY](steps, None, **inherited)
+    result = functions[BODY](steps, None, (), **inherited)
     if cell.awaiting:
         asyncio.run(result)
     steps.finish()
