@@ -65,7 +65,7 @@ class InLane:
         self._own_lane().submit(self._do, *values).wait(timeout_s)
 
     def _own_lane(self) -> Lane:
-        if self._lane is None:  # not before it is used: a lane is a thread
+        if self._lane is None or self._lane.closed:  # not before it is used: a lane is a thread
             self._lane = lane_of(self._owner)
         return self._lane
 

@@ -74,7 +74,7 @@ class _Registry:
     """The lanes of foreign connections. A lane ends when the last object that stands for its connection is gone."""
 
     def __init__(self) -> None:
-        self._lock = threading.RLock()  # the garbage collector may call `_gone` while it is held
+        self._lock = threading.RLock()
         self._lanes: dict[Hashable, tuple[Lane, set[int]]] = {}
 
     def lane_of(self, owner: object) -> Lane:
@@ -83,30 +83,30 @@ class _Registry:
         key = key_of(owner)
         with self._lock:
             known = self._lanes.get(key)
-            if known is None:
+            if known is None or known[0].closed:
                 known = self._lanes[key] = (Lane(_name_of(owner)), set())
             lane, owners = known
             if id(owner) not in owners:
                 owners.add(id(owner))
-                self._end_with(owner, key)
+                self._end_with(owner, key, known)
             return lane
 
-    def _end_with(self, owner: object, key: Hashable) -> None:
+    def _end_with(self, owner: object, key: Hashable, known: tuple[Lane, set[int]]) -> None:
         try:
-            ending = weakref.finalize(owner, self._gone, key, id(owner))
+            ending = weakref.finalize(owner, self._gone, key, known, id(owner))
         except TypeError:  # what cannot be watched is kept, so that its lane stays its own
             _kept.append(owner)
         else:
             ending.atexit = False
 
-    def _gone(self, key: Hashable, owner: int) -> None:
-        with self._lock:
-            lane, owners = self._lanes[key]
-            owners.discard(owner)
-            if not owners:
-                del self._lanes[key]
+    def _gone(self, key: Hashable, known: tuple[Lane, set[int]], owner: int) -> None:
+        """Forget an owner. The garbage collector may call this anywhere, so it waits for no lock and no thread."""
+        lane, owners = known
+        owners.discard(owner)
         if not owners:
-            lane.close()
+            if self._lanes.get(key) is known:
+                self._lanes.pop(key, None)
+            lane.retire()
 
 
 _kept: list[object] = []

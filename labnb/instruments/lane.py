@@ -239,6 +239,11 @@ class Lane:
             self._last.settle()  # by the present clock; after that the thread has nothing left to wait for
             self._thread.join()
 
+    def retire(self) -> None:
+        """End the thread behind what is queued, without waiting for it or for a lock: the garbage collector may call it."""
+        self._closed = True
+        self._jobs.put(None)
+
     def _serve(self) -> None:
         _here.lane = self
         while (job := self._jobs.get()) is not None:

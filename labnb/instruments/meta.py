@@ -13,13 +13,14 @@ import asyncio
 from collections.abc import Callable, Generator, Iterable, Mapping, Sequence
 from functools import partial
 from types import MappingProxyType
-from typing import Any, Generic, TypeVar, cast
+from typing import TYPE_CHECKING, Any, Generic, TypeVar, cast
 
 from labnb.core import InstrumentError, LimitError, PlanError
 from labnb.instruments.action import Action, Deferred, done
 from labnb.instruments.adapters import Source
 from labnb.instruments.calls import Write, add_note, followed
 from labnb.instruments.channel import Channel, channel
+from labnb.instruments.instrument import Instrument
 from labnb.instruments.turns import running_loop
 
 T = TypeVar("T")
@@ -263,7 +264,7 @@ class _SetThrough:
         cast(Write, self._below.source.write).block(timeout_s, self._function(value))
 
 
-class Meta:
+class Meta(Instrument):
     """An instrument made of other instruments' channels: each of its names is a `group`.
 
     ```python
@@ -280,12 +281,13 @@ class Meta:
                 self.add(f"c{k}", [instrument.x])
             self.add("setBoth", [instrument.x for instrument in instruments])
     ```
-    A single member is read and set as it is; several are read as a tuple, or, given as a mapping, as one.
+    A single member is read and set as it is; several are read as a tuple, or, given as a mapping, as one. As an
+    instrument of its own, without a connection, it has `add_parameter` too.
     """
 
     def __init__(self, name: str, /, **groups: "Iterable[object] | Mapping[str, object]") -> None:
-        self.name = name
         self._groups: dict[str, Channel] = {}
+        super().__init__(name=name)
         for key, members in groups.items():
             self.add(key, members)
 
@@ -309,18 +311,22 @@ class Meta:
         """Its channels by name."""
         return MappingProxyType(self._groups)
 
-    def snapshot(self) -> dict[str, object]:
-        """Return what is known of its channels without asking the instruments."""
-        return {"name": self.name, "channels": {name: made.snapshot() for name, made in self._groups.items()}}
+    def snapshot(self, update: bool = False) -> Any:  # Any: as the instrument's, by overloads
+        """Return what is known of it and its channels; the members are not asked."""
+        if update:
+            return super().snapshot(update=True)
+        told = super().snapshot()
+        told["channels"] = {name: made.snapshot() for name, made in self._groups.items()}
+        return told
 
-    def __getattr__(self, name: str) -> Channel:
-        found = self.__dict__.get("_groups", {}).get(name)
-        if found is None:
-            raise AttributeError(f"{type(self).__name__} has no channel {name!r}")
-        return found
+    if not TYPE_CHECKING:  # a checker takes added names for quantities, as of every instrument
+
+        def __getattr__(self, name: str) -> object:
+            found = self.__dict__.get("_groups", {}).get(name)
+            return super().__getattr__(name) if found is None else found
 
     def __dir__(self) -> list[str]:
         return sorted([*super().__dir__(), *self._groups])
 
     def __repr__(self) -> str:
-        return f"<{type(self).__name__} {self.name}: {', '.join(self._groups) or 'no channels yet'}>"
+        return f"<{type(self).__name__} {self.name}: {', '.join((*self._groups, *self.declared())) or 'nothing yet'}>"

