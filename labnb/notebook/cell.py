@@ -326,7 +326,7 @@ class _Writer:
         section.conditional |= bool(self._branches)
         for column, record in enumerate(section.records):
             if record.name == name:
-                if self._written[name] != (written := ast.unparse(node.annotation)):
+                if self._written[name] != (written := _written(node)):
                     self._fail(
                         node,
                         f"{name!r} has the unit {self._written[name]} in line {self._lines_of[name]} already, not {written}",
@@ -337,7 +337,7 @@ class _Writer:
                 node, f"{name!r} is recorded in line {self._lines_of[name]} already, under other loops; use two names"
             )
         self._lines_of[name] = node.lineno
-        self._written[name] = ast.unparse(node.annotation)
+        self._written[name] = _written(node)
         section.records.append(Record(name, unit))
         return len(section.records) - 1
 
@@ -418,6 +418,11 @@ def no_unit(name: str, written: str) -> str:
 
 def _gives_several(iterable: ast.expr) -> bool:
     return is_zip_call(iterable) or is_adaptive_call(iterable)
+
+
+def _written(node: "ast.AnnAssign | ast.For") -> str:
+    """Return the annotation that a record was written with; the values that a sweep chooses have none."""
+    return ast.unparse(node.annotation) if isinstance(node, ast.AnnAssign) else ""
 
 
 def _row(section: int) -> str:

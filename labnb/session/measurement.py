@@ -218,11 +218,7 @@ class MeasurementSession:
             channel = to_channel(name)
             name = channel.name
         first, *others = (name,) if isinstance(name, str) else cast("tuple[str, ...]", name)
-        for each in (first, *others):
-            if each in self._instruments:
-                raise PlanError(f"{each!r} is an instrument of this session already; choose another name")
-            if each in _RESERVED:
-                raise PlanError(f"parameter {each!r}: functions get something else by this name; choose another")
+        self._check_parameters(first, *others)
         if isinstance(values, AdaptiveSweep):
             if channel is not None:
                 raise PlanError(
@@ -242,6 +238,13 @@ class MeasurementSession:
             axis, self._targets[first] = aimed(axis, targets)
         self._axes[first] = axis
         return axis
+
+    def _check_parameters(self, *names: str) -> None:
+        for each in names:
+            if each in self._instruments:
+                raise PlanError(f"{each!r} is an instrument of this session already; choose another name")
+            if each in _RESERVED:
+                raise PlanError(f"parameter {each!r}: functions get something else by this name; choose another")
 
     def repeat(self, times: int, name: str = "repeat") -> Axis:
         """Measure each point `times` times: one more dimension, innermost, which `.mean("repeat")` averages over."""
