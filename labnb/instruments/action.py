@@ -291,8 +291,8 @@ def finished(waiting: W) -> W:
 def _in_order(lane: Lane, before: "tuple[Job[Any], ...]", work: Callable[[], T]) -> T:  # Any: jobs of any result
     """Do `work` after what was started before and dropped: without `await`, statements still follow each other.
 
-    No lane waits for ever: each waits only for jobs that were queued earlier. If one of them failed in this lane, and
-    nobody can ask for it any more, `work` fails like that one.
+    No lane waits for ever: each waits only for jobs that were queued earlier, and does what those ask of it. If one of
+    them failed in this lane, and nobody can ask for it any more, `work` fails like that one.
     """
     for job in before:
         job.settle()

@@ -2,6 +2,9 @@
 
 Two threads on one VISA resource silently swap their answers; here whoever asks, from whichever thread or event loop,
 queues up. Exchanges are never interrupted: a caller may stop waiting, the lane finishes what has begun.
+
+A job may use instruments in other lanes, and those may be waiting for it, or for each other in a ring: a lane whose job
+waits for another lane does meanwhile what the others ask of it, out of turn, so that none waits for ever.
 """
 
 import asyncio
@@ -30,7 +33,8 @@ class Job(Generic[T]):
     """
 
     __slots__ = (
-        "_context", "_done", "_lane", "_value", "_waiters", "_work", "claimed", "dropped", "error", "number", "turn",
+        "_context", "_done", "_lane", "_value", "_waiters", "_work", "asked", "begun", "claimed", "dropped", "error",
+        "number", "turn",
     )  # fmt: skip
 
     def __init__(self, work: Callable[[], T], lane: "Lane") -> None:
@@ -45,6 +49,8 @@ class Job(Generic[T]):
         self.dropped = False
         self.number = 0
         self.turn: Turn | None = None
+        self.begun = False
+        self.asked = getattr(_here, "lane", None) is not None  # by a job in another lane
 
     @property
     def done(self) -> bool:
@@ -53,6 +59,7 @@ class Job(Generic[T]):
 
     def do(self) -> None:
         """Do the work; called once, by the lane's thread."""
+        self.begun = True
         try:
             self._value = self._context.run(cast(Callable[[], T], self._work))
         except BaseException as error:  # noqa: BLE001  whatever it is belongs to the caller, who gets it from outcome()
@@ -97,6 +104,9 @@ class Job(Generic[T]):
         """Block this thread until the work is done, or for `timeout_s`; return whether it is. Its failure stays its."""
         if self._done:
             return True
+        lane: Lane | None = getattr(_here, "lane", None)
+        if lane is not None:
+            return lane.await_job(self, timeout_s)
         latch = present_clock().latch()
         self.when_done(latch.release)
         return latch.acquire(timeout=-1 if timeout_s is None else timeout_s)
@@ -153,6 +163,23 @@ def adrift() -> "tuple[Job[Any], ...]":
     return tuple(job for _, job in jobs if not job.done)
 
 
+class _Bell:
+    """Releases a latch once, however often and from wherever it is rung."""
+
+    __slots__ = ("_lock", "_rung", "latch")
+
+    def __init__(self) -> None:
+        self.latch = present_clock().latch()
+        self._lock = threading.Lock()
+        self._rung = False
+
+    def __call__(self) -> None:
+        with self._lock:
+            rung, self._rung = self._rung, True
+        if not rung:
+            self.latch.release()
+
+
 class Lane:
     """A first-in, first-out worker thread. `name` names the connection in errors and the thread in debuggers.
 
@@ -166,6 +193,8 @@ class Lane:
         self._closed = False
         self._count = 0
         self._last: Job[object] | None = None  # once it is closed: what ends behind all others
+        self._asked: deque[Job[Any]] = deque()  # of the queued jobs, those that jobs in other lanes ask for
+        self._bell: _Bell | None = None  # rung when there is another one of these while this lane waits
         self.lost: deque[Job[Any]] = deque()  # failures that nobody has waited for, oldest first; Any: of any T
         self._thread = threading.Thread(target=self._serve, name=f"labnb lane {name}", daemon=True)
         self._thread.start()
@@ -210,7 +239,34 @@ class Lane:
     def _put(self, job: Job[object]) -> None:
         self._count = job.number = self._count + 1
         job.turn = present_clock().turn(self)
+        if job.asked:
+            self._asked.append(job)
         self._jobs.put(job)
+        if job.asked and self._bell is not None:
+            self._bell()
+
+    def await_job(self, job: Job[Any], timeout_s: float | None) -> bool:  # Any: of any T
+        """Block this lane's thread for a job of another lane, or for `timeout_s`; do what other lanes ask of this one.
+
+        Return whether the job is done. The time limit begins anew with each piece of work that is done meanwhile.
+        """
+        around = self._bell
+        try:
+            while not job.done:
+                self._bell = bell = _Bell()
+                job.when_done(bell)
+                asked = self._next_asked()
+                if asked is not None:
+                    asked.do()
+                elif not bell.latch.acquire(timeout=-1 if timeout_s is None else timeout_s):
+                    return job.done
+        finally:
+            self._bell = around
+        return True
+
+    def _next_asked(self) -> Job[Any] | None:  # Any: of any T
+        with self.lock:
+            return self._asked.popleft() if self._asked else None
 
     def unclaimed(self, *, only_dropped: bool = False) -> BaseException | None:
         """Return, and forget, the oldest failure that nobody has waited for; None if there is none."""
@@ -222,6 +278,11 @@ class Lane:
                 job.claimed = True
                 return job.error
         return None
+
+    def _take_off(self, job: Job[object]) -> None:
+        if job.asked:
+            with self.lock, contextlib.suppress(ValueError):
+                self._asked.remove(job)
 
     def _forget(self, job: Job[object]) -> None:
         with contextlib.suppress(ValueError):  # another thread was quicker
@@ -250,7 +311,9 @@ class Lane:
             turn = job.turn
             if turn is not None:
                 turn.take()
-            job.do()
+            if not job.begun:
+                self._take_off(job)
+                job.do()
             del job  # an idle lane keeps nothing alive
             if turn is not None:
                 turn.end()

@@ -9,6 +9,7 @@ from hypothesis import strategies as st
 
 from labnb.core import LinkError, LinkTimeout
 from labnb.instruments import Lane
+from labnb.instruments.action import act
 
 
 @pytest.fixture
@@ -140,3 +141,49 @@ def test_a_loop_that_ended_before_the_answer_does_no_harm(lane: Lane):
     asyncio.run(leave())
     go.set()
     assert lane.call(int) == 0
+
+
+def test_two_lanes_that_ask_each_other_come_to_an_end():
+    left, right = Lane("left"), Lane("right")
+
+    def deeper(n):
+        return 0 if n == 0 else 1 + (left, right)[n % 2].call(deeper, n - 1)
+
+    jobs = [lane.submit(deeper, 6) for lane in (left, right, left, right)]
+    assert [job.wait(10) for job in jobs] == [6, 6, 6, 6]
+    left.close()
+    right.close()
+
+
+async def test_a_lane_that_waits_for_a_dropped_job_does_what_that_asks_of_it():
+    """`device.energy.set(5)` without await, then `gate.get()`: the device's lane sets the gate, whose lane waits for it."""
+    device, gate, order = Lane("device"), Lane("gate"), []
+    begun = threading.Event()
+
+    def set_energy():
+        begun.wait(5)  # the next statement is queued in the gate's lane before the gate is asked
+        gate.call(order.append, "set")
+
+    act(device, set_energy)
+    reading = act(gate, lambda: order.append("get"))
+    begun.set()
+    await asyncio.wait_for(asyncio.ensure_future(asyncio.to_thread(reading.result)), 5)
+    assert order == ["set", "get"]
+    device.close()
+    gate.close()
+
+
+async def test_what_nobody_waits_for_keeps_its_place_in_the_queue():
+    asking, asked, order = Lane("asking"), Lane("asked"), []
+    hold = threading.Event()
+    asked.submit(hold.wait, 5)
+    jobs = [asking.submit(asked.call, order.append, k) for k in range(3)]
+    asked.submit(order.append, "after")
+    hold.set()
+    for job in jobs:
+        job.wait(5)
+    asked.call(order.append, "last")
+    assert [each for each in order if isinstance(each, int)] == [0, 1, 2]
+    assert order[-1] == "last"
+    asking.close()
+    asked.close()
