@@ -214,7 +214,8 @@ def scaled(
     """
     if factor == 0:
         raise PlanError("scaled: with a factor of 0 nothing could be read back")
-    return through(x, lambda v: factor * v + offset, lambda v: (v - offset) / factor, name=name, unit=unit)
+    shown = f"scaled {channel(x).name}" if name is None else name  # not the name of what has another value
+    return through(x, lambda v: factor * v + offset, lambda v: (v - offset) / factor, name=shown, unit=unit)
 
 
 def through(
@@ -229,7 +230,7 @@ def through(
     below = channel(x)
     source = Source(
         ("through", below.source.key, object()),
-        name or below.name,
+        name or f"through {below.name}",
         None if inverse is None or not below.readable else _ReadThrough(below, inverse),
         _SetThrough(below, function) if below.writable else None,
         below.unit,
