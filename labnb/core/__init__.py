@@ -1,6 +1,7 @@
 """What a measurement is, as values and rules. Standard library only, no event loop, no device."""
 
 from labnb.core.adaptive import AdaptiveAxis, AdaptiveSweep
+from labnb.core.axes import Axis, LoopAxis, OpenAxis, Span, dimensions
 from labnb.core.clock import (
     Clock,
     Condition,
@@ -33,26 +34,12 @@ from labnb.core.errors import (
 )
 from labnb.core.jsonable import Json, to_jsonable
 from labnb.core.lifecycle import Event, State, step
-from labnb.core.plan import (
-    Axis,
-    LoopAxis,
-    OpenAxis,
-    Plan,
-    Setpoint,
-    Span,
-    Sweep,
-    Target,
-    Traversal,
-    Value,
-    Visit,
-    check_name,
-    check_unit,
-    dimensions,
-    format_value,
-    sweep,
-)
+from labnb.core.plan import Plan, Setpoint
 from labnb.core.schema import ABSENT, Group, PlainPoint, Point, Variable, describe_value, infer_variable
 from labnb.core.sink import Sink
+from labnb.core.sweeps import Sweep, Target, sweep
+from labnb.core.traversal import Traversal, Visit
+from labnb.core.values import Value, check_name, check_unit, format_value
 
 __all__ = [
     "ABSENT",

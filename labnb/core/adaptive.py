@@ -5,8 +5,9 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import cast
 
+from labnb.core.axes import OpenAxis
 from labnb.core.errors import PlanError
-from labnb.core.plan import OpenAxis, check_name, check_unit, format_value
+from labnb.core.values import check_name, check_unit, format_value
 
 POINT = "point"
 """The dimension of an adaptive sweep: its points in the order in which they were chosen."""

@@ -15,8 +15,9 @@ from collections.abc import Iterable
 from dataclasses import dataclass
 from typing import Any, NamedTuple, cast
 
+from labnb.core.axes import Axis, LoopAxis, OpenAxis, Span
 from labnb.core.errors import PlanError, SchemaError
-from labnb.core.plan import Axis, LoopAxis, OpenAxis, Span, check_name, check_unit
+from labnb.core.values import check_name, check_unit
 
 Dim = Axis | Span
 

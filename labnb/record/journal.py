@@ -21,7 +21,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from labnb.core import Axis, Group, LabnbError, OpenAxis, RecordError, Span, Variable
-from labnb.core.plan import LoopAxis
+from labnb.core.axes import LoopAxis
 from labnb.core.schema import Dim
 from labnb.record.values import storage_of
 
