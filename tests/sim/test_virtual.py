@@ -16,7 +16,7 @@ from hypothesis import strategies as st
 
 from labnb.core import Flag, LabnbError, LifecycleError, LinkTimeout, present_clock
 from labnb.instruments import Instrument as Driver
-from labnb.instruments import Lane, Parameter, connect, live_instruments
+from labnb.instruments import Lane, Meta, Parameter, connect, live_instruments
 from labnb.instruments.action import Polled
 from labnb.instruments.connect import connect_async
 from labnb.sim import OVEN_ADDRESS, Bench, Instrument, VirtualLoop, command, find_bench, run_virtual
@@ -478,3 +478,50 @@ def test_a_thread_that_looks_for_its_stop_flag_now_and_then_lets_time_go_on():
         return turns, now_ns()
 
     assert run_virtual(main()) == ([500_000_000, 1_000_000_000, 1_500_000_000], 1_750_000_000)
+
+
+class Mover:
+    """A blocking driver of somebody's own: an instrument that needs 10 s for each move."""
+
+    unit = "mm"
+
+    def __init__(self, name, port):
+        self.name, self.port, self.x = name, port, 0.0
+
+    def set(self, value):
+        move(self.port)
+        self.x = value
+
+    def get(self):
+        return self.x
+
+
+def test_a_meta_instrument_of_two_that_need_ten_seconds_each_needs_ten():
+    async def main():
+        ports, lanes = two_lanes()
+        for lane in lanes:
+            lane.close()
+        with Meta("stage", both=[Mover("left", ports[0]), Mover("right", ports[1])]) as stage:
+            await stage.both.set(0.25)
+            return now_ns(), await stage.both.get()
+
+    assert run_virtual(main()) == (10_000_000_000, (0.25, 0.25))
+
+
+def test_a_meta_instrument_awaits_coroutine_members_at_the_same_time():
+    class Gate:
+        name, unit, x = "gate", "V", 0.0
+
+        async def set(self, value):
+            await asyncio.sleep(10)
+            self.x = value
+
+        async def get(self):
+            return self.x
+
+    async def main():
+        with Meta("gates", both=[Gate(), Gate()]) as gates:
+            await gates.both.set(0.25)
+            return now_ns(), await gates.both.get()
+
+    assert run_virtual(main()) == (10_000_000_000, (0.25, 0.25))
