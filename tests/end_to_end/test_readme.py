@@ -44,12 +44,42 @@ def test_the_instrument_of_ones_own_is_a_class_that_works(tmp_path):
 
 
 def test_the_bench_of_ones_own_is_measured(tmp_path):
-    (bench,) = [text for kind, text in BLOCKS if kind == "yaml"]
+    (bench,) = [text for kind, text in BLOCKS if kind == "yaml" and "parts:" in text]
     (tmp_path / "my_bench.yaml").write_text(bench)
     printed = run(python_block("my_bench.yaml"), tmp_path)
     assert "('TCPIP0::192.0.2.4::INSTR', 'GPIB0::22::INSTR')" in printed
     volts = float(re.search(r"glows at ([\d.]+) V", printed)[1])
     assert 1.6 < volts < 1.8
+
+
+def test_the_bench_file_is_opened_and_measured(tmp_path):
+    (bench,) = [text for kind, text in BLOCKS if kind == "yaml" and "safety_limits" in text]
+    (tmp_path / "diode.yaml").write_text(bench)
+    printed = run(python_block("Bench.open("), tmp_path)
+    assert "<xarray.DataArray 'current' (voltage: 3)>" in printed
+
+
+def test_the_task_goes_with_its_measurement_and_a_killed_map_is_resumed(tmp_path, kernel_in):
+    kernel = kernel_in(tmp_path)
+    for code in (
+        "import asyncio\n" + python_block("bench = demo_bench()"),
+        "await psu.channel(2).set(voltage=0, current_limit=0.1).on()",
+        python_block("%%task ramp"),
+        python_block("--with ramp").replace("5s", "1s"),
+    ):
+        content, _ = kernel.run(code)
+        assert content["status"] == "ok", content
+    assert kernel.value("ripple.data.sizes['time'], bool(ripple.data.supply.max() > 0.5)") == "(4, True)"
+    kernel.run("%%measure map\nfor x in sweep(range(4)):\n    y: '' = x / (3 - x)")
+    (folder,) = tmp_path.glob("labnb-data/*/*/*/*-map-*")
+    kernel.run("%%measure map --resume\nfor x in sweep(range(4)):\n    y: '' = x + 0.5")
+    assert kernel.value("map.points, map.path.name") == f"(4, {folder.name!r})"
+    kernel.run("%%measure map\nfor x in sweep(range(4)):\n    y: '' = x / z")
+    last = max(tmp_path.glob("labnb-data/*/*/*/*-map-*"))
+    resume = python_block("labnb.resume").replace("labnb-data/2026/11/21/20261121-231502-map-7f3a", str(last))
+    content, _ = kernel.run("z = 2\n" + resume)
+    assert content["status"] == "ok", content
+    assert kernel.value("map.data.y.values.tolist()") == "[0.0, 0.5, 1.0, 1.5]"
 
 
 def test_the_cells_run_in_a_kernel(tmp_path, kernel_in):
