@@ -207,9 +207,12 @@ class Run:
             self._loop.call_soon_threadsafe(self._obey, event, order)
 
     def _obey(self, event: Event, order: Order) -> None:
-        if self._state.ended or self._state is State.CLOSING:
+        if self._state is State.CLOSING:
             return
-        self._state = step(self._state, event)
+        try:
+            self._state = step(self._state, event)
+        except LifecycleError:
+            return  # it has begun to end since this was asked for
         self._steps.gate.give(order)
         if order is Order.STOP and self._loop is not None:
             self._loop.call_later(_STOP_GRACE_S, self._performance.cut)
@@ -223,12 +226,22 @@ class Run:
     def start(self) -> "Run":
         """Begin on the running loop and return at once. Raises LifecycleError if it was started before."""
         following = step(self._state, Event.START)
-        _active.enter(self, self._used)
+        try:
+            _active.enter(self, self._used)
+        except BaseException:
+            self._give_up()
+            raise
         self._state = following
         self._loop = asyncio.get_running_loop()
         self._started_ns, self._begun = self._clock.time_ns(), self._clock.monotonic()
         self._main = self._loop.create_task(self._live(), name=f"labnb {self.run_id}")
         return self
+
+    def _give_up(self) -> None:
+        """Close what was opened for a run that may not begin."""
+        self._state = step(step(self._state, Event.CLOSE), Event.CANCEL)
+        self._close_sinks(self._state)
+        self._lane.close()
 
     def __await__(self) -> Generator[Any, None, "Run"]:  # the protocol of await has Any
         return self._wait().__await__()

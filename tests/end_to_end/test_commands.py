@@ -14,7 +14,7 @@ from labnb.cli import doctor, main
 from labnb.cli.visa import visa_libraries
 from labnb.sim import PSU_ADDRESS
 
-SOURCE = str(Path(labnb.__file__).parents[1])
+SOURCE = str(Path(__file__).parents[2])
 
 
 @pytest.mark.parametrize("command", [["demo", "--output"], ["lab", "--folder"]])

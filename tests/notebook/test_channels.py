@@ -183,7 +183,7 @@ async def test_a_second_run_over_the_same_connection_is_refused_while_the_first_
     first = Run(prepare(parse_line("a"), body, "<cell>", names).job, tmp_path).start()
     with pytest.raises(PlanError, match="source is in use by run a-"):
         Run(prepare(parse_line("b"), "x: gate", "<cell>", names).job, tmp_path)
-    Run(prepare(parse_line("b"), "x: other", "<cell>", names).job, tmp_path)
+    await Run(prepare(parse_line("b"), "x: other", "<cell>", names).job, tmp_path).start()
     first.stop()
     await first
 

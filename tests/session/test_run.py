@@ -21,6 +21,7 @@ from labnb.core import (
     State,
 )
 from labnb.instruments import Instrument, demo
+from labnb.record import open_run
 from labnb.session import Job, Loop, Measurement, Outline, Record, Run, Section
 from labnb.sim import demo_bench, find_bench, register
 
@@ -596,3 +597,23 @@ async def test_leaving_a_session_waits_for_what_it_has_started(bench, tmp_path):
     assert run.state is State.DONE
     assert run.points == 20
     assert not simulated["psu"].output(1)
+
+
+async def test_a_run_that_may_not_begin_leaves_nothing_open(bench, tmp_path):
+    instruments, _ = bench
+
+    async def wait(steps):
+        await asyncio.sleep(60)
+
+    first, second = (
+        Run(job_of(wait, awaiting=True, instruments=(instruments.psu,)), tmp_path / name)
+        for name in ("first", "second")
+    )
+    first.start()
+    with pytest.raises(PlanError, match="in use by run"):
+        second.start()
+    assert second.state is State.CANCELLED
+    assert open_run(second.path).state is State.CANCELLED
+    assert not [t for t in threading.enumerate() if second.run_id in t.name]
+    first.stop()
+    await first
