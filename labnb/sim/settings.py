@@ -43,6 +43,7 @@ class Setting(Generic[T]):
         self.keys: tuple[Key, ...] = tuple(key_name(key) for key in keys)
         self.name = ""
         self._default = default
+        self._defaults: dict[Key, T] = {}  # what `default` has said, for it is asked a million times
 
     def __set_name__(self, owner: type, name: str) -> None:
         self.name = name
@@ -57,9 +58,15 @@ class Setting(Generic[T]):
 
     def read(self, instrument: "Instrument", key: Key | None = None) -> T:
         """Return the value for `key`, by default the first."""
-        key = self.keys[0] if key is None else key
+        if key is None:
+            key = self.keys[0]
         stored = instrument.values.get((self.name, key), _UNSET)
-        return self.default(key) if stored is _UNSET else cast(T, stored)  # only `parse` stores under this name
+        if stored is not _UNSET:
+            return cast(T, stored)  # only `parse` stores under this name
+        found = self._defaults.get(key, _UNSET)
+        if found is _UNSET:
+            found = self._defaults[key] = self.default(key)
+        return cast(T, found)
 
     def default(self, key: Key) -> T:
         """Return the value for `key` after `*RST`."""

@@ -157,7 +157,8 @@ class SupplyOutputs(SupplyStatus):
             source.remote = self.sensing(channel) == "EXT"
             live = self.live[channel] and not self.tripped[channel]
             source.mode = ("cv" if source.mode == "off" else source.mode) if live else "off"
-        circuit.advance(self.now, source)
+        if self._is_protected(channel):
+            circuit.advance(self.now, source)  # it trips at once; all else is found when somebody looks
 
     def _steer(self, channel: int, source: Source) -> None:
         """Go to the programmed voltage with the programmed slope; an output that is off is there at once."""
@@ -167,10 +168,13 @@ class SupplyOutputs(SupplyStatus):
 
     # --- protection ---
 
+    def _is_protected(self, channel: int) -> bool:
+        return self.voltage_protection(channel) or self.current_protection(channel)
+
     def _look(self) -> None:
         """Look at once when something on the bench is changed, so that a protection acts in time."""
         for channel, source in self._sources.items():
-            if source.mode != "off" and (self.voltage_protection(channel) or self.current_protection(channel)):
+            if source.mode != "off" and self._is_protected(channel):
                 self.bench.circuit.advance(self.now, source)
 
     def _protect(self) -> bool:
