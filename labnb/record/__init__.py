@@ -6,8 +6,22 @@ Recorder.put ──> journal ──(one thread, every 0.25 s)──> chunk files
 ```
 """
 
-from labnb.record.opening import StoredRun, load, open_run, recover
+from labnb.record.catalogue import Runs, runs
+from labnb.record.opening import load, open_run, recover
 from labnb.record.recorder import Recorder
 from labnb.record.resuming import Kept, find_unfinished
+from labnb.record.root import data_root
+from labnb.record.stored import StoredRun
 
-__all__ = ["Kept", "Recorder", "StoredRun", "find_unfinished", "load", "open_run", "recover"]
+__all__ = [
+    "Kept",
+    "Recorder",
+    "Runs",
+    "StoredRun",
+    "data_root",
+    "find_unfinished",
+    "load",
+    "open_run",
+    "recover",
+    "runs",
+]

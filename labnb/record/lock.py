@@ -5,6 +5,7 @@ import fcntl
 import json
 import os
 import platform
+from collections.abc import Iterator
 from pathlib import Path
 
 from labnb.core import RecordError, RunLocked
@@ -29,6 +30,41 @@ def take_lock(path: Path) -> int:
         os.ftruncate(descriptor, 0)
         os.pwrite(descriptor, json.dumps({"pid": os.getpid(), "host": platform.node()}).encode(), 0)
     return descriptor
+
+
+def is_locked(path: Path) -> bool:
+    """Whether a process that lives writes the run of this lock file.
+
+    A shared lock is tried: it never disturbs a writer that is there, and is let go at once if there is none.
+    """
+    try:
+        descriptor = os.open(path, os.O_RDONLY | os.O_CLOEXEC)
+    except OSError:
+        return False
+    try:
+        fcntl.flock(descriptor, fcntl.LOCK_SH | fcntl.LOCK_NB)
+    except BlockingIOError:
+        return True
+    except OSError:  # a file system without locks
+        return False
+    finally:
+        os.close(descriptor)
+    return False
+
+
+@contextlib.contextmanager
+def hold_folder(folder: Path) -> Iterator[None]:
+    """Let one process at a time change small files in `folder`; others wait the few milliseconds.
+
+    Where folders cannot be locked (NFS), of two changes at the same instant the later one wins.
+    """
+    descriptor = os.open(folder, os.O_RDONLY | os.O_CLOEXEC)
+    try:
+        with contextlib.suppress(OSError):
+            fcntl.flock(descriptor, fcntl.LOCK_EX)
+        yield
+    finally:
+        os.close(descriptor)
 
 
 def _open(path: Path) -> int:

@@ -1,12 +1,10 @@
 """Opens a run: a finished one as it lies there, a broken one after its journal has been replayed."""
 
 import errno
-import json
 import os
 import warnings
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator
 from dataclasses import dataclass
-from functools import cached_property
 from pathlib import Path
 from typing import TYPE_CHECKING, cast
 
@@ -21,6 +19,8 @@ from labnb.record.layout import root_text
 from labnb.record.lock import take_lock
 from labnb.record.materialiser import Materialiser
 from labnb.record.runfile import RunFile, groups_json, stamp
+from labnb.record.stored import StoredRun
+from labnb.record.summary import committed_points
 from labnb.record.writer import read_on
 
 if TYPE_CHECKING:
@@ -28,23 +28,6 @@ if TYPE_CHECKING:
 
 _SMALL_BYTES = 64 << 20
 _NOT_WRITABLE = (errno.EROFS, errno.EACCES, errno.EPERM)
-
-
-@dataclass(frozen=True)
-class StoredRun:
-    """A run on disk: what it was, how it ended, and its data."""
-
-    path: Path
-    run_id: str
-    name: str
-    state: State
-    metadata: Mapping[str, Json]
-    points: int
-
-    @cached_property
-    def data(self) -> "xr.Dataset":
-        """The recorded variables over their axes; in memory if they are small, else read when used."""
-        return _open_data(self.path / "data.zarr")
 
 
 def load(path: Path | str) -> "xr.Dataset":
@@ -68,7 +51,7 @@ def open_run(path: Path | str) -> StoredRun:
 def _stored(folder: Path, *, alive: bool) -> StoredRun:
     run = RunFile.read(folder / "run.json")
     state = run.state if alive or run.state.ended else State.INTERRUPTED
-    points = run.points if run.state.ended else _committed(folder)
+    points = run.points if run.state.ended else committed_points(folder)
     return StoredRun(folder, run.run_id, run.name, state, run.metadata, points)
 
 
@@ -128,15 +111,6 @@ def _open_data(path: Path) -> "xr.Dataset":
         raise RecordError(f"the data in {path} cannot be read: {error}") from error
 
 
-def _committed(folder: Path) -> int:
-    """Return how many points the store shows to readers."""
-    try:
-        attributes = json.loads((folder / "data.zarr" / "zarr.json").read_bytes())["attributes"]
-        return int(json.loads(attributes["labnb"])["points"])
-    except (OSError, ValueError, KeyError, TypeError):
-        return 0
-
-
 @dataclass(slots=True)
 class _Found:
     """What a journal holds, after all checksums were compared."""
@@ -173,7 +147,7 @@ def _complete(folder: Path, run: RunFile) -> None:
     state = run.state if run.state.ended else State.INTERRUPTED
     report: dict[str, Json] = {
         "points": points,
-        "committed_before": _committed(folder),
+        "committed_before": committed_points(folder),
         "cut_bytes": found.size - found.end,
         "lost_arrays": cast(Json, lost),
     }

@@ -1,9 +1,11 @@
 """`run.json`: what a run is and how it ended, in a file that people and the catalogue read."""
 
+import contextlib
 import json
+import os
 import platform
 import threading
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from datetime import UTC, datetime
 from functools import cache
 from importlib.metadata import PackageNotFoundError, version
@@ -13,8 +15,10 @@ from typing import cast
 from labnb.core import Group, Json, RecordError, State, to_jsonable
 from labnb.record.files import write_json
 from labnb.record.journal import group_document
+from labnb.record.lock import hold_folder
 
 FORMAT = 1
+_PEOPLES = ("tags", "notes")  # what people change, also while the run is measured
 
 
 @cache
@@ -105,12 +109,56 @@ class RunFile:
         """The groups that were declared, as JSON."""
         return cast(list[Json], self._document["groups"])
 
+    @property
+    def tags(self) -> tuple[str, ...]:
+        """What people have marked the run with."""
+        return tuple(map(str, cast("list[Json]", self._document.get("tags") or [])))
+
+    @property
+    def notes(self) -> tuple[tuple[datetime, str], ...]:
+        """What people have written about the run, and when."""
+        notes = cast("list[dict[str, str]]", self._document.get("notes") or [])
+        return tuple((datetime.fromisoformat(note["time"]), note["text"]) for note in notes)
+
+    @property
+    def created(self) -> datetime:
+        """When the run began, in UTC."""
+        return datetime.fromisoformat(str(self._document["created"]))
+
+    @property
+    def ended(self) -> datetime | None:
+        """When the run ended, in UTC; None if it goes on or its process died."""
+        text = self._document.get("ended")
+        return None if text is None else datetime.fromisoformat(str(text))
+
     def write(self, **changes: Json) -> None:
-        """Change these entries and write the file. Raises OSError, and then nothing has changed."""
-        with self._lock:
-            document = self._document | changes
+        """Change these entries and write the file. Raises OSError, and then nothing has changed.
+
+        Tags and notes that somebody has added to the file in the meantime stay.
+        """
+        with self._lock, hold_folder(self._path.parent):
+            document = self._document | self._peoples() | changes
             write_json(self._path, document)
             self._document = document
+        _tell(self._path)
+
+    def _peoples(self) -> dict[str, Json]:
+        try:
+            found = RunFile.read(self._path)._document  # noqa: SLF001  the same class
+        except RecordError:  # the first time there is no file
+            return {}
+        return {key: found[key] for key in _PEOPLES if key in found}
+
+    @classmethod
+    def edit(cls, path: Path, change: "Callable[[RunFile], Mapping[str, Json]]") -> None:
+        """Change what people may change in the file at `path`; `change` returns the new entries. Raises OSError."""
+        with hold_folder(path.parent):
+            run = cls.read(path)
+            changes = change(run)
+            if unknown := set(changes) - set(_PEOPLES):
+                raise ValueError(f"{sorted(unknown)} cannot be changed; expected {_PEOPLES}")
+            write_json(path, run._document | dict(changes))  # noqa: SLF001  the same class
+        _tell(path)
 
     def add_metadata(self, extra: Mapping[str, object]) -> None:
         """Add to the metadata and write the file. Raises OSError, and then nothing has changed."""
@@ -124,6 +172,14 @@ class RunFile:
         described |= {"state": state.value, "points": points}
         described["last_point"] = None if last_time_ns is None else stamp(last_time_ns)
         return {"Conventions": "CF-1.11", "labnb": json.dumps(described, ensure_ascii=False, allow_nan=False)}
+
+
+def _tell(path: Path) -> None:
+    """Show a change of `path` in the time of the day's folder: that is all that a catalogue has to look at."""
+    day = path.parent.parent
+    if len(day.name) == 2 and day.name.isdigit():
+        with contextlib.suppress(OSError):  # a folder of somebody else's
+            os.utime(day)
 
 
 def groups_json(groups: list[Group]) -> list[Json]:

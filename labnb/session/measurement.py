@@ -22,7 +22,7 @@ from labnb.core import (
 )
 from labnb.instruments import Channel, Instrument, connect, connect_async, is_channel, live_instruments
 from labnb.instruments import channel as to_channel
-from labnb.record import find_unfinished
+from labnb.record import data_root, find_unfinished
 from labnb.session import _views
 from labnb.session._acquire import Acquire, acquire_of, reading_of
 from labnb.session._active import make_all_safe
@@ -39,11 +39,6 @@ from labnb.session.run import Run
 
 F = TypeVar("F", bound=Callable[..., Any])  # a user's function keeps its own type
 T = TypeVar("T")  # so does a channel
-
-
-def data_root(store: str | os.PathLike[str] | None = None) -> Path:
-    """Return where runs are kept: `store`, else the environment's LABNB_DATA, else ./labnb-data."""
-    return Path(store or os.environ.get("LABNB_DATA") or "labnb-data").absolute()
 
 
 class MeasurementSession:
