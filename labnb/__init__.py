@@ -11,7 +11,7 @@ if TYPE_CHECKING:
     from labnb.core import sweep
     from labnb.instruments import Instrument, Meta, Parameter, channel, connect
     from labnb.instruments import demo as demo_bench
-    from labnb.record import load
+    from labnb.record import export, load, runs
     from labnb.session import Bench, Measurement, resume
 
 __version__ = "0.1.0"
@@ -25,8 +25,10 @@ _PLACES = {
     "channel": ("labnb.instruments", "channel"),
     "connect": ("labnb.instruments", "connect"),
     "demo_bench": ("labnb.instruments", "demo"),
+    "export": ("labnb.record", "export"),
     "load": ("labnb.record", "load"),
     "resume": ("labnb.session", "resume"),
+    "runs": ("labnb.record", "runs"),
     "sweep": ("labnb.core", "sweep"),
 }
 
@@ -39,8 +41,10 @@ __all__ = [
     "channel",
     "connect",
     "demo_bench",
+    "export",
     "load",
     "resume",
+    "runs",
     "sweep",
 ]
 

@@ -7,18 +7,22 @@ Recorder.put ──> journal ──(one thread, every 0.25 s)──> chunk files
 """
 
 from labnb.record.catalogue import Runs, runs
-from labnb.record.opening import load, open_run, recover
+from labnb.record.export import FORMATS, export
+from labnb.record.opening import open_run, recover
 from labnb.record.recorder import Recorder
 from labnb.record.resuming import Kept, find_unfinished
 from labnb.record.root import data_root
+from labnb.record.several import load
 from labnb.record.stored import StoredRun
 
 __all__ = [
+    "FORMATS",
     "Kept",
     "Recorder",
     "Runs",
     "StoredRun",
     "data_root",
+    "export",
     "find_unfinished",
     "load",
     "open_run",

@@ -6,7 +6,7 @@ import warnings
 from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
-from typing import TYPE_CHECKING, cast
+from typing import TYPE_CHECKING, Any, cast
 
 import numpy as np
 from numpy.typing import NDArray
@@ -30,8 +30,10 @@ _SMALL_BYTES = 64 << 20
 _NOT_WRITABLE = (errno.EROFS, errno.EACCES, errno.EPERM)
 
 
-def load(path: Path | str) -> "xr.Dataset":
+def load(path: Path | str, *, chunks: object = None) -> "xr.Dataset":
     """Return the data of a run, given its folder or its `data.zarr`; in memory up to 64 MiB, else read when used.
+
+    With `chunks` they are dask arrays, in pieces as `xarray.open_zarr` makes them.
 
     A run whose process died is completed from its journal first; of one that is being written, this is what is
     committed. Raises RecordError if there is no run, or if it cannot be read.
@@ -39,7 +41,7 @@ def load(path: Path | str) -> "xr.Dataset":
     folder = _folder(Path(path))
     if (folder / "run.json").exists() or not (folder / "data.zarr").exists():
         _settle(folder)
-    return _open_data(folder / "data.zarr")
+    return _open_data(folder / "data.zarr", chunks)
 
 
 def open_run(path: Path | str) -> StoredRun:
@@ -98,10 +100,14 @@ def _settle(folder: Path) -> bool:
     return False
 
 
-def _open_data(path: Path) -> "xr.Dataset":
+def _open_data(path: Path, chunks: Any = None) -> "xr.Dataset":  # whatever xarray takes for chunks
     import xarray as xr  # half a second that a recording session must not wait for
 
+    import labnb.record.accessor  # noqa: F401  # pyright: ignore[reportUnusedImport]  it gives `data.labnb`
+
     try:
+        if chunks is not None:
+            return xr.open_zarr(path, chunks=chunks)
         dataset = xr.open_zarr(path)
         if dataset.nbytes > _SMALL_BYTES:
             return dataset
