@@ -7,7 +7,7 @@ Recorder.put ──> journal ──(one thread, every 0.25 s)──> chunk files
 """
 
 from labnb.record.catalogue import Runs, runs
-from labnb.record.export import FORMATS, export
+from labnb.record.exporting import FORMATS, export
 from labnb.record.opening import open_run, recover
 from labnb.record.recorder import Recorder
 from labnb.record.resuming import Kept, find_unfinished

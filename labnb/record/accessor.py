@@ -168,7 +168,7 @@ class LabAccessor:
         self, path: "str | os.PathLike[str]", *, to: str | None = None, overwrite: bool = False
     ) -> tuple[Path, ...]:
         """Write the data for other programs, see `labnb.export`."""
-        from labnb.record.export import export  # it opens data, which makes accessors
+        from labnb.record.exporting import export  # it opens data, which makes accessors
 
         return export(self._data, path, to=to, overwrite=overwrite)
 

@@ -30,18 +30,33 @@ def fit(
     axes = [along] if isinstance(along, str) else [*along]
     values = _checked(data, name, axes)
     parameters, declared = _parameters(data, axes, function)
-    if unknown := sorted(set(units) - set(parameters)):
-        raise PlanError(f"units for {unknown}, but the function's parameters are {', '.join(parameters)}")
-    try:
-        found = values.curvefit(axes if len(axes) > 1 else axes[0], function, **options)
-    except (RuntimeError, ValueError) as error:
-        raise PlanError(
-            f"{name!r} cannot be fitted along {', '.join(axes)}: {error}; give start values, p0={{...}}, slice away what "
-            'the function does not describe, or let such places be NaN by errors="ignore"'
-        ) from error
+    for what, given in (("units", units), ("p0", options.get("p0")), ("bounds", options.get("bounds"))):
+        if unknown := sorted(set(given or {}) - set(parameters)):
+            raise PlanError(f"{what} for {unknown}, but the function's parameters are {', '.join(parameters)}")
+    dims = list(dict.fromkeys(dim for axis in axes for dim in values[axis].dims))
+    found = _curvefit(values, axes, dims, function, {**options, "param_names": list(parameters)})
     result = _named(found, parameters, declared | dict(units))
-    curve = _curve(values, axes, function, [result[parameter] for parameter in parameters])
+    curve = _curve(values, axes, dims, function, [result[parameter] for parameter in parameters])
     return result.assign({f"{name}_fit": curve})
+
+
+def _curvefit(
+    values: "xr.DataArray", axes: Sequence[str], dims: Sequence[Any], function: Function, options: dict[str, Any]
+) -> "xr.Dataset":
+    def packed(x: Any, *parameters: Any) -> Any:  # numpy's arrays; of several axes one below the other
+        return function(x, *parameters) if len(axes) == 1 else function(*x, *parameters)
+
+    names: list[str] = options["param_names"]
+    declared = inspect.signature(function).parameters
+    start = {name: declared[name].default for name in names if declared[name].default is not inspect.Parameter.empty}
+    options["p0"] = start | dict(options.get("p0") or {})
+    try:
+        return values.curvefit(axes, packed, reduce_dims=dims, **options)
+    except (RuntimeError, ValueError, TypeError) as error:  # TypeError: fewer points than parameters
+        raise PlanError(
+            f"{values.name!r} cannot be fitted along {', '.join(axes)}: {error}; give start values, p0={{...}}, slice "
+            'away what the function does not describe, or let such places be NaN by errors="ignore"'
+        ) from error
 
 
 def _checked(data: "xr.Dataset", name: str, axes: Sequence[str]) -> "xr.DataArray":
@@ -93,21 +108,23 @@ def _named(found: "xr.Dataset", parameters: Sequence[str], units: Mapping[str, s
         unit = {"units": units[parameter]} if units.get(parameter) else {}
         value = coefficients.sel(param=parameter, drop=True)
         variance = covariance.sel(cov_i=parameter, cov_j=parameter, drop=True)
-        result[parameter] = value.assign_attrs(unit)
         error = variance.copy(data=np.sqrt(variance.values))
-        result[f"{parameter}_error"] = error.assign_attrs({**unit, "long_name": f"standard error of {parameter}"})
-    for values in result.values():
-        values.attrs = {key: text for key, text in values.attrs.items() if key in ("units", "long_name")}
+        value.attrs = dict(unit)  # xarray may have kept those of the data
+        error.attrs = {**unit, "long_name": f"standard error of {parameter}"}
+        result |= {parameter: value, f"{parameter}_error": error}
     return xr.Dataset(result)
 
 
 def _curve(
-    values: "xr.DataArray", axes: Sequence[str], function: Function, parameters: Sequence["xr.DataArray"]
+    values: "xr.DataArray",
+    axes: Sequence[str],
+    dims: Sequence[Any],
+    function: Function,
+    parameters: Sequence["xr.DataArray"],
 ) -> "xr.DataArray":
     """Return the function with the parameters found, where the data are."""
     import xarray as xr
 
-    dims = tuple(dict.fromkeys(dim for axis in axes for dim in values[axis].dims))
     places = [axis.transpose(*dims) for axis in xr.broadcast(*(values[axis] for axis in axes))]
     count = len(axes)
 

@@ -5,7 +5,7 @@ import fcntl
 import json
 import os
 import platform
-from collections.abc import Iterator
+from collections.abc import Generator
 from pathlib import Path
 
 from labnb.core import RecordError, RunLocked
@@ -53,7 +53,7 @@ def is_locked(path: Path) -> bool:
 
 
 @contextlib.contextmanager
-def hold_folder(folder: Path) -> Iterator[None]:
+def hold_folder(folder: Path) -> Generator[None]:
     """Let one process at a time change small files in `folder`; others wait the few milliseconds.
 
     Where folders cannot be locked (NFS), of two changes at the same instant the later one wins.

@@ -102,7 +102,7 @@ class StoredRun:
         self, path: "str | os.PathLike[str]", *, to: str | None = None, overwrite: bool = False
     ) -> tuple[Path, ...]:
         """Write its data for other programs; return the files. See `labnb.export`."""
-        from labnb.record.export import export  # it takes StoredRuns, so it is above
+        from labnb.record.exporting import export  # it takes StoredRuns, so it is above
 
         return export(self, path, to=to, overwrite=overwrite)
 

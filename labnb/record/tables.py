@@ -8,7 +8,7 @@ no row; an outer value whose inner loop has no point yet keeps one.
 import warnings
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Any, cast
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 from numpy.typing import NDArray
@@ -26,7 +26,7 @@ _EXACT = 2.0**53
 
 @dataclass(frozen=True, slots=True, eq=False)
 class Column:
-    """One column. `missing` says where a bool has no value, None if it has one everywhere."""
+    """One column. `missing` says where bools and whole numbers have no value, None if they have one everywhere."""
 
     name: str
     unit: str
@@ -171,18 +171,22 @@ def _column(data: "xr.Dataset", name: str, dims: Dims, rows: NDArray[np.bool_]) 
 def _restored(name: str, array: NDArray[Any], attrs: Mapping[str, Any], encoding: Mapping[str, Any]) -> Column:
     """Return a column of the type that was recorded: not measured turns bools and whole numbers into floats."""
     unit = str(attrs.get("units", ""))
-    if attrs.get("flag_meanings") == FALSE_TRUE and array.dtype.kind in "iuf":
-        missing = np.isnan(array.astype(float))
-        values = np.where(missing, 0, array).astype(bool)
-        return Column(name, unit, values, missing if missing.any() else None)
-    stored = cast("Any", encoding.get("dtype"))
-    if array.dtype.kind == "f" and stored is not None and np.dtype(stored).kind in "iu" and np.isfinite(array).all():
-        if (abs(array) >= _EXACT).any():
-            text = f"{name} has whole numbers of 2**53 and more, which xarray has rounded; read them by mask_and_scale=False"
-            warnings.warn(text, stacklevel=2)
-        exact = array.astype(stored)
-        array = exact if (exact.astype(array.dtype) == array).all() else array
-    return Column(name, unit, array)
+    stored = (
+        np.dtype(bool) if attrs.get("flag_meanings") == FALSE_TRUE else np.dtype(encoding.get("dtype", array.dtype))
+    )
+    if array.dtype.kind not in "iuf" or stored.kind not in "biu":
+        return Column(name, unit, array)
+    missing = np.isnan(array) if array.dtype.kind == "f" else np.zeros(array.shape, bool)
+    filled = np.where(missing, 0, array)
+    whole = filled.astype(stored)
+    if stored.kind in "iu" and not (whole == filled).all():  # somebody has computed with them
+        return Column(name, unit, array)
+    if array.dtype.kind == "f" and (abs(filled) >= _EXACT).any():
+        text = (
+            f"{name} has whole numbers of 2**53 and more, which xarray has rounded; read them by mask_and_scale=False"
+        )
+        warnings.warn(text, stacklevel=2)
+    return Column(name, unit, whole, missing if missing.any() else None)
 
 
 def _for_pandas(column: Column) -> Any:  # pandas' own arrays
@@ -190,12 +194,12 @@ def _for_pandas(column: Column) -> Any:  # pandas' own arrays
 
     if column.missing is None:
         return column.values
-    return pd.array(
-        [None if gone else bool(v) for v, gone in zip(column.values, column.missing, strict=True)], "boolean"
-    )
+    if column.values.dtype.kind == "b":
+        return pd.arrays.BooleanArray(column.values, column.missing)
+    return pd.arrays.IntegerArray(column.values, column.missing)
 
 
 def _for_polars(column: Column) -> object:
     if column.missing is not None:
-        return [None if gone else bool(v) for v, gone in zip(column.values, column.missing, strict=True)]
+        return [None if gone else value for value, gone in zip(column.values.tolist(), column.missing, strict=True)]
     return column.values.tolist() if column.values.dtype.kind in "OTU" else column.values

@@ -13,6 +13,7 @@ from labnb.record.files import reason
 from labnb.record.netcdf import write_netcdf
 from labnb.record.opening import load
 from labnb.record.packages import is_there
+from labnb.record.stored import StoredRun
 from labnb.record.tables import Column, tables, to_pandas, to_polars
 
 if TYPE_CHECKING:
@@ -30,7 +31,7 @@ class _HasData(Protocol):
 
 
 def export(
-    run: "str | os.PathLike[str] | _HasData | xr.Dataset",
+    run: "str | os.PathLike[str] | StoredRun | _HasData | xr.Dataset",
     path: str | os.PathLike[str],
     *,
     to: str | None = None,
