@@ -4,6 +4,7 @@ import argparse
 import sys
 from collections.abc import Sequence
 
+from labnb.cli import export, recover, runs
 from labnb.core import LabnbError
 
 
@@ -40,6 +41,9 @@ def _parser() -> argparse.ArgumentParser:
     doctor = commands.add_parser("doctor", help="tell what is installed here, and what would not work and why")
     doctor.add_argument("--json", action="store_true", help="for programs")
     doctor.set_defaults(run=_doctor)
+
+    for module in (runs, recover, export):
+        module.add_command(commands)
     return parser
 
 

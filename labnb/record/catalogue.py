@@ -74,24 +74,28 @@ class Runs(Sequence[StoredRun]):
         return load_tree([self.root / s.folder for s in self.summaries()], chunks=chunks)
 
     def __repr__(self) -> str:
+        return self.to_text(_SHOWN)
+
+    def to_text(self, most: int) -> str:
+        """Return a table of the newest `most` of them, for a terminal."""
         if not self._found:
-            return f"no runs in {self.root}" + "".join(f"\n{why}" for why in self.troubles)
-        rows = [_HEADS, *_rows(self)]
+            return "\n".join([f"no runs in {self.root}", *_remarks(self, most)[1:]])
+        rows = [_HEADS, *_rows(self, most)]
         widths = [max(len(row[k]) for row in rows) for k in range(len(_HEADS))]
         lines = ["  ".join(text.ljust(width) for text, width in zip(row, widths, strict=True)).rstrip() for row in rows]
-        return "\n".join([*lines, *_remarks(self)])
+        return "\n".join([*lines, *_remarks(self, most)])
 
     def _repr_html_(self) -> str:
         if not self._found:
             return f"<p>{html.escape(repr(self))}</p>"
         head = _html_row("th", _HEADS)
-        body = "".join(_html_row("td", row) for row in _rows(self))
-        remarks = "".join(f"<br>{html.escape(text)}" for text in _remarks(self))
+        body = "".join(_html_row("td", row) for row in _rows(self, _SHOWN))
+        remarks = "".join(f"<br>{html.escape(text)}" for text in _remarks(self, _SHOWN))
         return f"<table><thead>{head}</thead><tbody>{body}</tbody></table><small>{remarks[4:]}</small>"
 
 
-def _rows(found: Runs) -> list[tuple[str, ...]]:
-    shown = found[:_SHOWN].summaries()
+def _rows(found: Runs, most: int) -> list[tuple[str, ...]]:
+    shown = found[:most].summaries()
     return [
         (
             str(k),
@@ -114,8 +118,8 @@ def _html_row(kind: str, texts: Iterable[str]) -> str:
     return f"<tr>{cells}</tr>"
 
 
-def _remarks(found: Runs) -> list[str]:
-    more = len(found) - _SHOWN
+def _remarks(found: Runs, most: int) -> list[str]:
+    more = len(found) - most
     remarks = [f"… and {more} older ones"] if more > 0 else []
     return [*remarks, f"in {found.root}", *(f"not readable: {why}" for why in found.troubles)]
 

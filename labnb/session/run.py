@@ -25,7 +25,7 @@ from labnb.core import (
 )
 from labnb.instruments import Lane
 from labnb.live import Reading, Snapshot, Ticker
-from labnb.record import Recorder, load
+from labnb.record import Recorder, StoredRun, load, open_run
 from labnb.session import _active
 from labnb.session._blocking import run_blocking
 from labnb.session._channels import claims, snapshots
@@ -148,6 +148,11 @@ class Run:
         if not self._state.ended:
             self._recorder.flush()
         return load(self.path)
+
+    @property
+    def stored(self) -> StoredRun:
+        """It as it lies on disk, to tag, to note on, to export: `run.stored.tag("good")`. Also while it runs."""
+        return open_run(self.path)
 
     def snapshot(self) -> Snapshot:
         """Return what is to be shown about it now."""
