@@ -139,7 +139,7 @@ class LabAccessor:
     ) -> xr.Dataset:
         """Fit `function(axis, parameter, ...)` to a variable along an axis, at every place of the others.
 
-        Returns each parameter, `<parameter>_error` (one standard deviation) and `<name>_fit`, the curve. Units of the
+        What was not measured, and overloads (inf), are left out. Returns each parameter, `<parameter>_error` (one standard deviation) and `<name>_fit`, the curve. Units of the
         parameters are their annotations, `def line(x, slope: "ohm", offset: "V")`, or `units`. `options` go to xarray's
         `curvefit`: p0, bounds, errors="ignore", kwargs. Needs scipy. Raises PlanError if it cannot be fitted.
         """

@@ -51,7 +51,7 @@ def _curvefit(
     start = {name: declared[name].default for name in names if declared[name].default is not inspect.Parameter.empty}
     options["p0"] = start | dict(options.get("p0") or {})
     try:
-        return values.curvefit(axes, packed, reduce_dims=dims, **options)
+        return values.where(np.isfinite(values)).curvefit(axes, packed, reduce_dims=dims, **options)
     except (RuntimeError, ValueError, TypeError) as error:  # TypeError: fewer points than parameters
         raise PlanError(
             f"{values.name!r} cannot be fitted along {', '.join(axes)}: {error}; give start values, p0={{...}}, slice "

@@ -86,14 +86,18 @@ def test_the_cells_run_in_a_kernel(tmp_path, kernel_in):
     kernel = kernel_in(tmp_path)
     content, _ = kernel.run(python_block("bench = demo_bench()"))
     assert content["status"] == "ok", content
-    cell = python_block("%%measure iv").replace("81", "5")
+    cell = python_block("%%measure iv").replace("81", "9")
     content, _ = kernel.run("await oven.heater.on()\nawait psu.channel(1).set(voltage=0, current_limit=0.1).on()")
     assert content["status"] == "ok", content
     content, _ = kernel.run(cell, timeout=100)
     assert content["status"] == "ok", content
-    assert kernel.value("iv.data.sizes['voltage'], iv.state.value") == "(5, 'done')"
+    assert kernel.value("iv.data.sizes['voltage'], iv.state.value") == "(9, 'done')"
     content, _ = kernel.run(python_block("iv.data.current.sel"))
     assert content["status"] == "ok", content
+    content, _ = kernel.run(python_block("labnb.runs()"), timeout=100)
+    assert content["status"] == "ok", content
+    assert kernel.value("iv.stored.tags") == "('good',)"
+    assert (tmp_path / "iv.csv").read_text().startswith("temperature (K),voltage (V),stage (K),current (A),")
 
 
 def test_the_two_commands_are_those_that_are_tested():
