@@ -139,9 +139,10 @@ class LabAccessor:
     ) -> xr.Dataset:
         """Fit `function(axis, parameter, ...)` to a variable along an axis, at every place of the others.
 
-        What was not measured, and overloads (inf), are left out. Returns each parameter, `<parameter>_error` (one standard deviation) and `<name>_fit`, the curve. Units of the
-        parameters are their annotations, `def line(x, slope: "ohm", offset: "V")`, or `units`. `options` go to xarray's
-        `curvefit`: p0, bounds, errors="ignore", kwargs. Needs scipy. Raises PlanError if it cannot be fitted.
+        What was not measured, and overloads (inf), are left out. Returns each parameter, `<parameter>_error` (one
+        standard deviation) and `<name>_fit`, the curve. Units of the parameters are their annotations, as in
+        `def line(x, slope: "ohm", offset: "V")`, or `units`. `options` go to xarray's `curvefit`: p0, bounds,
+        errors="ignore", kwargs. Needs scipy. Raises PlanError if it cannot be fitted.
         """
         from labnb.record.fitting import fit
 
