@@ -13,7 +13,6 @@ from labnb.cli import main
 from labnb.core import Axis, Group, Point, State, Variable
 from labnb.record import FORMATS, Recorder, open_run
 
-
 BEGIN = """
 import os, sys
 from pathlib import Path
