@@ -21,6 +21,7 @@ from labnb.record.materialiser import Materialiser
 from labnb.record.runfile import RunFile, groups_json, stamp
 from labnb.record.stored import StoredRun
 from labnb.record.summary import committed_points
+from labnb.record.whole import keep_whole
 from labnb.record.writer import read_on
 
 if TYPE_CHECKING:
@@ -112,7 +113,7 @@ def _open_data(path: Path, chunks: Any = None) -> "xr.Dataset":  # whatever xarr
         if dataset.nbytes > _SMALL_BYTES:
             return dataset
         with dataset:
-            return dataset.load()
+            return keep_whole(dataset.load(), path)
     except (OSError, ValueError, KeyError) as error:
         raise RecordError(f"the data in {path} cannot be read: {error}") from error
 

@@ -14,6 +14,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from labnb.core import PlanError
+from labnb.record.whole import EXACT
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -21,7 +22,6 @@ if TYPE_CHECKING:
 
 Dims = tuple[str, ...]
 FALSE_TRUE = "false true"
-_EXACT = 2.0**53
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -181,7 +181,7 @@ def _restored(name: str, array: NDArray[Any], attrs: Mapping[str, Any], encoding
     whole = filled.astype(stored)
     if stored.kind in "iu" and not (whole == filled).all():  # somebody has computed with them
         return Column(name, unit, array)
-    if array.dtype.kind == "f" and (abs(filled) >= _EXACT).any():
+    if array.dtype.kind == "f" and (abs(filled) >= EXACT).any():
         text = (
             f"{name} has whole numbers of 2**53 and more, which xarray has rounded; read them by mask_and_scale=False"
         )

@@ -118,6 +118,8 @@ def test_a_run_that_is_measured_shows_its_points_and_then_how_it_ended(root):
     settle(root)
     assert len(runs(root, state="running")) == 1
     recorder.put(Point(0, 1, (1.0,), 2))
+    recorder.flush()
+    assert [(s.state, s.points) for s in runs(root).summaries()] == [("running", 2)]
     recorder.close(State.STOPPED)
     assert [(s.state, s.points) for s in runs(root).summaries()] == [("stopped", 2)]
 
@@ -156,6 +158,15 @@ def test_deleting_moving_and_copying_folders_is_noticed(root):
     shutil.rmtree(root)
     root.mkdir()
     assert len(runs(root)) == 0
+
+
+def test_a_change_within_one_tick_of_the_file_systems_clock_is_noticed(root):
+    first = measure(root, "a")
+    tick = first.parent.stat().st_mtime_ns
+    assert names(runs(root)) == ["a"]
+    measure(root, "b")
+    os.utime(first.parent, ns=(tick, tick))
+    assert sorted(names(runs(root))) == ["a", "b"]
 
 
 def test_a_settled_catalogue_is_answered_without_opening_a_single_run(root, monkeypatch):

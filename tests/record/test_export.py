@@ -42,7 +42,11 @@ def kinds(record):
     recorder.put(Point(0, 0, (280.1,), BEGAN + 1))
     for k in range(3):
         trace, frame = np.arange(4.0) + k, np.full((2, 2), k, "u2")
-        recorder.put(Point(1, k, (0.1 * k, bool(k % 2), 2**40 + k, complex(k, -k), trace, frame), BEGAN + 2 + k))
+        recorder.put(
+            Point(
+                1, k, (0.1 * k, bool(k % 2), 2**40 + k, complex(k, -k), trace, frame), BEGAN + 2 + k * 1_000_000_000_001
+            )
+        )
     recorder.put(Point(0, 1, (300.1,), BEGAN + 9))
     recorder.put(Point(3, 1, (3.5,), BEGAN + 10))
     recorder.close(State.STOPPED)
@@ -120,13 +124,27 @@ def test_a_value_that_was_left_out_is_empty_and_its_point_is_there(record, tmp_p
     assert [(row["x"], row["y (A)"], row["z"]) for row in rows_of(file)] == [("1.0", "", "2.0")]
 
 
-def test_numbers_beyond_what_a_float_holds_are_not_rounded_silently(record):
+@pytest.mark.parametrize(("dtype", "number"), [("<i8", -(2**60) - 1), ("<u8", 2**63 + 1)])
+def test_whole_numbers_beyond_what_a_float_holds_stay_exact(record, tmp_path, dtype, number):
+    recorder = record()
+    recorder.declare(Group(0, (Axis("x", (1.0, 2.0)),), (Variable("n", "", dtype),)))
+    for place in range(2):
+        recorder.put(Point(0, place, (number + place,), BEGAN))
+    recorder.close(State.DONE)
+    assert labnb.load(recorder.path).n.values.tolist() == [number, number + 1]
+    (file,) = labnb.export(recorder.path, tmp_path / "n.csv")
+    assert [row["n"] for row in rows_of(file)] == [str(number), str(number + 1)]
+
+
+def test_whole_numbers_that_had_to_be_rounded_are_said(record):
     recorder = record()
     recorder.declare(Group(0, (Axis("x", (1.0, 2.0)),), (Variable("n", "", "<i8"),)))
     recorder.put(Point(0, 0, (2**53 + 1,), BEGAN))
     recorder.close(State.STOPPED)
+    with pytest.warns(UserWarning, match="rounded here because some are not measured"):
+        data = labnb.load(recorder.path)
     with pytest.warns(UserWarning, match=r"n has whole numbers of 2\*\*53 and more"):
-        labnb.load(recorder.path).labnb.to_dataframe()
+        data.labnb.to_dataframe()
 
 
 def test_netcdf_gives_back_what_was_loaded(kinds, tmp_path):
