@@ -75,7 +75,7 @@ def test_the_task_goes_with_its_measurement_and_a_killed_map_is_resumed(tmp_path
     kernel.run("%%measure map --resume\nfor x in sweep(range(4)):\n    y: '' = x + 0.5")
     assert kernel.value("map.points, map.path.name") == f"(4, {folder.name!r})"
     kernel.run("%%measure map\nfor x in sweep(range(4)):\n    y: '' = x / z")
-    last = max(tmp_path.glob("labnb-data/*/*/*/*-map-*"))
+    last = max(tmp_path.glob("labnb-data/*/*/*/*-map-*"), key=lambda path: (path / "run.json").stat().st_mtime_ns)
     resume = python_block("labnb.resume").replace("labnb-data/2026/11/21/20261121-231502-map-7f3a", str(last))
     content, _ = kernel.run("z = 2\n" + resume)
     assert content["status"] == "ok", content
