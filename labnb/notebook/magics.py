@@ -18,7 +18,7 @@ from labnb.notebook.request import USAGE, Request, parse_line
 from labnb.notebook.task_magics import TaskMagics
 from labnb.notebook.tracebacks import register_source, shown_from
 from labnb.record import find_unfinished, open_run
-from labnb.session import Job, Run, Task, data_root, describe, forget_view, register_cells, register_view
+from labnb.session import Run, Task, data_root, describe, forget_view, register_cells, register_view
 
 _CALL = "get_ipython().run_cell_magic('measure'"
 
@@ -44,7 +44,7 @@ class MeasureMagics(Magics):
             shown = shown_from(error, filename, self._shell)
             raise shown from shown.__cause__
         if request.dry_run:
-            return _describe(prepared.job)
+            return _describe(describe(prepared.job, data_root(request.store)))
         again = find_unfinished(data_root(request.store), request.name) if request.resume else None
         return _measure(self._shell, request, prepared, filename, again)
 
@@ -79,9 +79,9 @@ body and without. `gate = channel(smu.volt, limits=(0, 1), safe=0.0)` is back at
 """
 
 
-async def _describe(job: Job) -> None:
+async def _describe(text: str) -> None:
     """Print what would be measured."""
-    sys.stdout.write(describe(job) + "\n")
+    sys.stdout.write(text + "\n")
 
 
 async def _measure(

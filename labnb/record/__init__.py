@@ -10,7 +10,7 @@ from labnb.record.catalogue import Runs, runs
 from labnb.record.exporting import FORMATS, export
 from labnb.record.opening import open_run, recover
 from labnb.record.recorder import Recorder
-from labnb.record.resuming import Kept, find_unfinished
+from labnb.record.resuming import Kept, find_unfinished, pace_of_latest
 from labnb.record.root import data_root
 from labnb.record.several import load
 from labnb.record.stored import StoredRun
@@ -26,6 +26,7 @@ __all__ = [
     "find_unfinished",
     "load",
     "open_run",
+    "pace_of_latest",
     "recover",
     "runs",
 ]

@@ -84,21 +84,38 @@ def _kept(store: Any, index: int, group: Group, times_name: str) -> Kept:  # zar
     return Kept(group, rows, arrays)
 
 
+def find_latest(root: Path, name: str) -> RunFile | None:
+    """Return the latest run called `name` below `root`; None if there is none."""
+    days = sorted(root.glob("[0-9][0-9][0-9][0-9]/[0-9][0-9]/[0-9][0-9]"), reverse=True)
+    for day in days:
+        found = [run for folder in day.glob(f"*-{escape(name)}-*") if (run := _read(folder)) and run.name == name]
+        if found:
+            return max(found, key=lambda run: run.created)
+    return None
+
+
+def pace_of_latest(root: Path, name: str) -> float | None:
+    """Return how many seconds a point took in the latest run called `name`; None if none has ended with points."""
+    latest = find_latest(root, name)
+    if latest is None or latest.ended is None or not latest.points:
+        return None
+    return (latest.ended - latest.created).total_seconds() / latest.points
+
+
 def find_unfinished(root: Path, name: str) -> Path | None:
     """Return the folder of the latest run called `name` below `root` that has begun; None if it is done, or none is there.
 
     Only the latest counts: an older unfinished one has been given up.
     """
-    days = sorted(root.glob("[0-9][0-9][0-9][0-9]/[0-9][0-9]/[0-9][0-9]"), reverse=True)
-    for day in days:
-        for folder in sorted(day.glob(f"*-{escape(name)}-*"), reverse=True):
-            try:
-                run = RunFile.read(folder / "run.json")
-            except RecordError:
-                continue
-            if run.name == name:
-                return None if run.state is State.DONE else folder
-    return None
+    latest = find_latest(root, name)
+    return None if latest is None or latest.state is State.DONE else latest.folder
+
+
+def _read(folder: Path) -> RunFile | None:
+    try:
+        return RunFile.read(folder / "run.json")
+    except RecordError:
+        return None
 
 
 def write_journal(folder: Path, run_id: str, kept: Iterable[Kept]) -> None:

@@ -95,6 +95,11 @@ class RunFile:
         return State(str(self._document["state"]))
 
     @property
+    def folder(self) -> Path:
+        """The run's folder."""
+        return self._path.parent
+
+    @property
     def points(self) -> int:
         """Number of points, known when the run has ended."""
         return int(cast(int, self._document["points"]))

@@ -1,20 +1,27 @@
 """What a job is going to measure, in words, before anything moves."""
 
+import math
+from pathlib import Path
+
 from labnb.core import dimensions
+from labnb.live import clock_text
+from labnb.record import pace_of_latest
 from labnb.session.job import Job
 from labnb.session.outline import Outline, Section
 
 
-def describe(job: Job) -> str:
-    """Return the plan of `job`: dimensions, variables, number of points, instruments, tasks.
+def describe(job: Job, root: Path) -> str:
+    """Return the plan of `job`: dimensions, number of points, variables, axes, instruments, tasks.
+
+    How long it will take is estimated by the latest run of this name below `root`, if there is one.
 
     ```
-    iv: temperature 3 × voltage 81 = 243 points
+    iv: temperature 3 × voltage 81 = 243 points, about 01:12 at the pace of the latest run
       stage (K)       over temperature
       current (A)     over temperature, voltage
     ```
     """
-    lines = [f"{job.name}: {_size(job)}"]
+    lines = [f"{job.name}: {_size(job)}{_estimate(job, root)}"]
     lines += [
         f"  {_labelled(record.name, record.unit):24} over {_around(job.outline, section)}"
         for section in job.outline.sections
@@ -31,16 +38,28 @@ def describe(job: Job) -> str:
     return "\n".join(lines)
 
 
+def _estimate(job: Job, root: Path) -> str:
+    total, pace_s = _total(job), pace_of_latest(root, job.name)
+    if total is None or pace_s is None:
+        return ""
+    return f", about {clock_text(total * pace_s)} at the pace of the latest run"
+
+
+def _total(job: Job) -> int | None:
+    main = job.outline.main
+    axes = [job.axes.get(loop.key) for loop in job.outline.chain(None if main is None else main.loop)]
+    sizes = [None if axis is None or axis.size is None else axis.size * axis.turns for axis in axes]
+    return None if None in sizes else math.prod(size for size in sizes if size is not None)
+
+
 def _size(job: Job) -> str:
     loops = job.outline.chain(job.outline.main.loop) if job.outline.main is not None else ()
     if any(loop.key not in job.axes for loop in loops):
         return "the number of points is known when it begins"
     axes = dimensions(job.axes[loop.key] for loop in loops)
-    total = 1
-    for axis in axes:
-        if axis.size is None:
-            return f"{axis.name}, until it is stopped"
-        total *= axis.size
+    total = _total(job)
+    if total is None:
+        return ", ".join(axis.values_text() for axis in axes if axis.size is None) + ", until it ends"
     points = f"{total} point{'' if total == 1 else 's'}"
     return " × ".join(f"{axis.name} {axis.size}" for axis in axes) + (f" = {points}" if axes else points)
 
