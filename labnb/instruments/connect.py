@@ -6,7 +6,7 @@ from dataclasses import dataclass
 from functools import cached_property, partial
 from typing import Any, cast
 
-from labnb.core import InstrumentError, LinkError, Mutex, WorkClock, present_clock
+from labnb.core import InstrumentError, LinkError, Mutex, WorkClock, present_clock, unknown
 from labnb.instruments.drivers import (
     ElectronicLoad,
     Generator,
@@ -19,7 +19,6 @@ from labnb.instruments.drivers import (
 from labnb.instruments.finding import canonical, find_model, forget_models, models_at
 from labnb.instruments.foreign import find_class, is_open, make, resource_of
 from labnb.instruments.instrument import Identity, Instrument
-from labnb.instruments.limits import unknown
 from labnb.instruments.policy import LinkPolicy
 from labnb.instruments.steady import SteadyLink, open_steady
 from labnb.instruments.visa import check_library

@@ -4,8 +4,7 @@ import importlib
 import inspect
 from typing import Any
 
-from labnb.core import InstrumentError, LabnbError, LinkError
-from labnb.instruments.limits import unknown
+from labnb.core import InstrumentError, LabnbError, LinkError, unknown
 
 _ADDRESSES = ("address", "resource_name", "adapter", "resource", "visa_address", "port")
 _LIBRARIES = ("visa_library", "visalib", "backend")

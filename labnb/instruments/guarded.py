@@ -5,9 +5,9 @@ import warnings
 from collections.abc import Callable, Iterator, Mapping
 from typing import TYPE_CHECKING, Any, ClassVar, cast
 
-from labnb.core import LimitError
+from labnb.core import LimitError, unknown
 from labnb.instruments.guard import Setting, restores, selected_by
-from labnb.instruments.limits import Bounds, unknown
+from labnb.instruments.limits import Bounds
 from labnb.instruments.message import Unit, number_of, units_of
 from labnb.instruments.ramp import Interlock, Pace
 from labnb.instruments.validators import Bool

@@ -7,11 +7,10 @@ from functools import cache
 from types import MappingProxyType
 from typing import TYPE_CHECKING, Any, TypeVar, cast, overload
 
-from labnb.core import InstrumentError, LimitError
+from labnb.core import InstrumentError, LimitError, unknown
 from labnb.instruments.action import Action
 from labnb.instruments.guarded import Guarded
 from labnb.instruments.lane import Lane
-from labnb.instruments.limits import unknown
 from labnb.instruments.parameter import Getter, Parameter, Setter
 from labnb.instruments.quantity import Quantity
 from labnb.instruments.validators import Validator

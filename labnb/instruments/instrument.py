@@ -7,12 +7,11 @@ from functools import partial
 from types import TracebackType
 from typing import Any, ClassVar, Literal, ParamSpec, Self, TypeVar, cast, overload
 
-from labnb.core import CommandError, InstrumentError, LinkError, SettingsLost
+from labnb.core import CommandError, InstrumentError, LinkError, SettingsLost, unknown
 from labnb.instruments.action import Action, act, start
 from labnb.instruments.describe import Snapshot, html_of, snapshot_of
 from labnb.instruments.holding import Holding
 from labnb.instruments.lane import Lane
-from labnb.instruments.limits import unknown
 from labnb.instruments.link import Link
 from labnb.instruments.quantity import Quantity
 from labnb.instruments.steady import SteadyLink

@@ -143,7 +143,7 @@ def test_a_ready_instrument_of_ours_takes_limits(library: str):
 
 
 def test_an_option_that_does_not_exist_names_the_nearest(library: str):
-    with pytest.raises(InstrumentError, match=r"unknown option 'simulated': did you mean 'simulate'"):
+    with pytest.raises(InstrumentError, match=r"unknown option 'simulated'; did you mean 'simulate'"):
         connect("keysight/34470A", simulated=True, simulate=True, visa_library=library)
     with pytest.raises(InstrumentError, match=r"not both"):
         connect(Multimeter, driver=PowerSupply, address=DMM_ADDRESS, visa_library=library)

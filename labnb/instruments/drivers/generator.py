@@ -6,13 +6,13 @@ from dataclasses import replace
 from functools import partial
 from typing import TYPE_CHECKING, Any, ClassVar, Self
 
-from labnb.core import LimitError, LinkError
+from labnb.core import LimitError, LinkError, unknown
 from labnb.instruments.action import Action
 from labnb.instruments.drivers.by_hand import LimitedByHand
 from labnb.instruments.drivers.part import Part, check_number, limit_parts
 from labnb.instruments.drivers.wave import FUNCTIONS, UNTIMED, Wave
 from labnb.instruments.guard import Setting
-from labnb.instruments.limits import Bounds, to_number, unknown
+from labnb.instruments.limits import Bounds, to_number
 
 if TYPE_CHECKING:
     from numpy.typing import ArrayLike

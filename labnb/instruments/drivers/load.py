@@ -5,11 +5,11 @@ from dataclasses import dataclass
 from functools import partial
 from typing import Any
 
-from labnb.core import LimitError, LinkError, present_clock
+from labnb.core import LimitError, LinkError, present_clock, unknown
 from labnb.instruments.action import Action
 from labnb.instruments.drivers.by_hand import LimitedByHand
 from labnb.instruments.guard import Setting
-from labnb.instruments.limits import Bounds, to_bounds, to_number, unknown
+from labnb.instruments.limits import Bounds, to_bounds, to_number
 from labnb.instruments.reading import Reading, to_numbers
 
 

@@ -3,10 +3,10 @@
 from collections.abc import Callable, Generator, Mapping, Sequence
 from typing import Any, ClassVar, Self
 
-from labnb.core import LimitError
+from labnb.core import LimitError, unknown
 from labnb.instruments.action import Action, then
 from labnb.instruments.instrument import Instrument
-from labnb.instruments.limits import Limit, to_bounds, unknown
+from labnb.instruments.limits import Limit, to_bounds
 
 
 class Part(Action["Part"]):

@@ -5,11 +5,11 @@ from collections.abc import Callable, Generator, Mapping
 from functools import partial
 from typing import Any, ClassVar
 
-from labnb.core import LimitError
+from labnb.core import LimitError, unknown
 from labnb.instruments.action import Action, then
 from labnb.instruments.guard import Setting
 from labnb.instruments.instrument import Instrument
-from labnb.instruments.limits import Bounds, Limit, exact_text, to_bounds, to_number, unknown
+from labnb.instruments.limits import Bounds, Limit, exact_text, to_bounds, to_number
 
 # Volts and amperes that each channel can be set to (data sheets: rating + 3 %).
 _RATINGS: dict[str, tuple[tuple[float, float], ...]] = {
