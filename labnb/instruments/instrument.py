@@ -10,6 +10,7 @@ from typing import Any, ClassVar, Literal, ParamSpec, Self, TypeVar, cast, overl
 from labnb.core import CommandError, InstrumentError, LinkError, SettingsLost, unknown
 from labnb.instruments.action import Action, act, start
 from labnb.instruments.describe import Snapshot, html_of, snapshot_of
+from labnb.instruments.guarded import only_asks
 from labnb.instruments.holding import Holding
 from labnb.instruments.lane import Lane
 from labnb.instruments.link import Link
@@ -197,6 +198,7 @@ class Instrument(Holding):
         return self.act(self._write, command)
 
     def _write(self, command: str) -> None:
+        self._judge_now(command)
         self.forget()
         self._send((command,))
 
@@ -207,7 +209,18 @@ class Instrument(Holding):
     def query(self, command: str) -> Action[str]:
         """Send a query of your own; return its answer."""
         self.judge(command, by_hand=True)
-        return self.act(self.link.query, command)
+        return self.act(self._query, command)
+
+    def _query(self, command: str) -> str:
+        self._judge_now(command)
+        if not only_asks(command):
+            self.forget()
+        return self.link.query(command)
+
+    def _judge_now(self, command: str) -> None:
+        """Judge a command of people's own just before it is sent: a limit may be new, and what is set may matter."""
+        for name, value in self.judge(command, by_hand=True):
+            self.weigh(name, value)
 
     def get(self, parameter: str) -> Action[Any]:  # Any: the type of that parameter's values
         """Ask for a quantity by its name: `instrument.get("x")` is `instrument.x.get()`."""

@@ -64,7 +64,8 @@ def test_a_mode_that_does_not_exist_names_those_that_do(lab: DemoBench):
 def test_limits_hold_for_levels_that_are_set_or_brought_into_force(lab: DemoBench, bench: Bench):
     lab.load.set_mode("CC")
     lab.load.set_load(2.0)
-    lab.load.set_limits({"current": 1, "resistance": (5, None)})
+    with pytest.warns(UserWarning, match=r"load: current is 2 A, outside of its new safety limit"):
+        lab.load.set_limits({"current": 1, "resistance": (5, None)})
     with pytest.raises(LimitError, match=r"load current = 1.5 A.*safety limit"):
         lab.load.set_load(1.5)
     with pytest.raises(LimitError, match=r"current, as set in the load, = 2 A"):
