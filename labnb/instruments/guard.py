@@ -88,6 +88,8 @@ class Setting:
     def _matches_header(self, words: tuple[str, ...]) -> bool:
         declared, suffix = _plain_declared(self.header)
         written, other = plain_header(words)
+        if self.switch:
+            declared, written = _without_state(declared), _without_state(written)
         if suffix is not None and suffix != (1 if other is None else other):  # SCPI-99 volume 1, 6.2.5.2: none is 1
             return False
         return same_header(declared, written)
@@ -116,6 +118,11 @@ class Setting:
 @cache
 def _plain_declared(header: str) -> tuple[tuple[str, ...], int | None]:
     return plain_header(tuple(header.split(":")))
+
+
+def _without_state(words: tuple[str, ...]) -> tuple[str, ...]:
+    """Return a switch's header without the node that SCPI lets out: `OUTPut:STATe`."""
+    return words[:-1] if len(words) > 1 and words[-1].upper() in ("STAT", "STATE") else words
 
 
 def _meant(name: str | None, channels: tuple[int, ...] | None, limited: Collection[str]) -> list[str]:
