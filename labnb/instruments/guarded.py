@@ -202,4 +202,4 @@ class Guarded:
 def only_asks(message: str) -> bool:
     """Return whether `message` is one query: most are, and nothing in it needs to be judged."""
     header = message.split(None, 1)[0] if message.strip() else "?"
-    return header.endswith("?") and ";" not in message and "\n" not in message
+    return header.endswith("?") and not any(char in message for char in ";\n\r")

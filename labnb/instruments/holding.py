@@ -184,6 +184,8 @@ class Holding(Guarded):
         Of what has channels by their numbers: `{1: {"voltage": (0, 3.3)}}`. None leaves a limit as it is. Raises LimitError
         if one cannot be understood.
         """
+        if not isinstance(limits, Mapping):  # pyright: ignore[reportUnnecessaryIsInstance]  people pass anything
+            raise LimitError(f"{self.name}: limits are given by name, {{'setpoint': (4, 320)}}, got {limits!r}")
         known = [*self.declared(), *(name for name in self.limitable if "{}" not in name)]
         for name, limit in limits.items():
             if name in self.declared():
@@ -198,9 +200,10 @@ class Holding(Guarded):
                 raise LimitError(f"{self.name}: {unknown(name, known, 'quantity to limit')}")
 
     def _limit_channel(self, number: object, limits: object) -> None:
-        if isinstance(number, bool) or not isinstance(number, int) or not isinstance(limits, Mapping):
-            given = {number: limits}
-            raise LimitError(f"{self.name}: limits are given as {{1: {{'voltage': (0, 3.3)}}}}, got {given!r}")
+        if not _is_whole(number) or not isinstance(limits, Mapping):
+            raise LimitError(
+                f"{self.name}: limits are given as {{1: {{'voltage': (0, 3.3)}}}}, got {{{number!r}: {limits!r}}}"
+            )
         self.check_channel(number)
         for quantity, limit in cast(Mapping[str, object], limits).items():
             name = f"channel {number} {quantity}"
@@ -213,7 +216,7 @@ class Holding(Guarded):
 
     def check_channel(self, number: object) -> None:
         """Raise LimitError if the instrument has no channel `number`."""
-        if number not in self.channel_numbers:
+        if not _is_whole(number) or number not in self.channel_numbers:
             raise LimitError(
                 f"{self.name} has channels {', '.join(map(str, self.channel_numbers))}, no channel {number!r}"
             )
@@ -238,6 +241,10 @@ class Holding(Guarded):
             raise LimitError(
                 f"{self.name}: {unknown(name, list(self.parameters), 'quantity to limit')}; make the instrument anew"
             )
+
+
+def _is_whole(number: object) -> bool:
+    return hasattr(type(number), "__index__") and not isinstance(number, bool)
 
 
 @cache

@@ -194,6 +194,7 @@ class Instrument(Holding):
         Raises LimitError, and sends nothing, if it sets what a limit forbids or touches it in a way that cannot be
         judged.
         """
+        self._check_text(command)
         self.judge(command, by_hand=True)
         return self.act(self._write, command)
 
@@ -208,6 +209,7 @@ class Instrument(Holding):
 
     def query(self, command: str) -> Action[str]:
         """Send a query of your own; return its answer."""
+        self._check_text(command)
         self.judge(command, by_hand=True)
         return self.act(self._query, command)
 
@@ -216,6 +218,12 @@ class Instrument(Holding):
         if not only_asks(command):
             self.forget()
         return self.link.query(command)
+
+    def _check_text(self, command: object) -> None:
+        if not isinstance(command, str):
+            raise InstrumentError(
+                f"{self.name}: a command is a text, such as '*RST', got {command!r}; nothing was sent"
+            )
 
     def _judge_now(self, command: str) -> None:
         """Judge a command of people's own just before it is sent: a limit may be new, and what is set may matter."""

@@ -143,7 +143,7 @@ class Bench:
             elif command.verb == "reset":
                 await instrument.write("*RST")
             elif not command.channels:
-                await instrument.make_safe()
+                await self._switch_off(instrument)
             else:
                 for number in command.channels:
                     await getattr(instrument.channel(number), command.verb)()
@@ -154,6 +154,14 @@ class Bench:
         except InstrumentError as error:
             error.add_note(f"while doing '{command}' of {self.path}")
             raise
+
+    async def _switch_off(self, instrument: Any) -> None:
+        """Bring it into its safe state; `leave_on` is about what nobody has asked for."""
+        if not instrument.leave_on:
+            await instrument.make_safe()
+            return
+        for text in instrument.safe_state:
+            await instrument.write(text)
 
     async def close(self) -> None:
         """Do what comes after the experiment, make all instruments safe, close those that were connected for it.

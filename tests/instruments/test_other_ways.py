@@ -11,7 +11,7 @@ from typing import Any
 import numpy as np
 import pytest
 
-from labnb.core import LimitError
+from labnb.core import InstrumentError, LimitError
 from labnb.instruments import DemoBench, Reading, channel, scaled
 from labnb.sim import Bench
 
@@ -201,3 +201,34 @@ def test_an_interlock_of_what_there_is_not_is_refused(lab: DemoBench):
     for instrument, quantity in ((lab.psu, "channel 4 voltage"), (lab.awg, "channel 3 output"), (lab.load, "amps")):
         with pytest.raises(LimitError, match="unknown quantity to lock"):
             instrument.interlock(quantity, bool, "close the lid")
+
+
+@pytest.mark.parametrize("number", [True, 1.0, "1", 4, None])
+def test_a_channel_is_a_whole_number_so_that_its_limits_are_found(lab: DemoBench, number):
+    lab.awg.channel(1).limit(voltage=1)
+    for instrument in (lab.awg, lab.psu):
+        with pytest.raises(LimitError, match=r"has channels 1, 2.*no channel"):
+            instrument.channel(number)
+        with pytest.raises(LimitError, match=r"limits are given as|no channel"):
+            instrument.set_limits({number: {"voltage": 1}})
+    lab.awg.set_limits({np.int64(1): {"voltage": 0.5}})
+    with pytest.raises(LimitError):
+        lab.awg.channel(np.int64(1)).set(amplitude=1.5)
+
+
+def test_what_is_no_table_of_limits_is_refused(lab: DemoBench):
+    for instrument in (lab.psu, lab.load, lab.oven):
+        with pytest.raises(LimitError, match=r"limits are given by name.*got \[1\]"):
+            instrument.set_limits([1])
+
+
+@pytest.mark.parametrize("command", [5, b"VOLT 5", None])
+def test_what_is_no_text_is_not_sent(lab: DemoBench, command):
+    for send in (lab.psu.write, lab.psu.query):
+        with pytest.raises(InstrumentError, match=r"a command is a text.*nothing was sent"):
+            send(command)
+
+
+def test_other_switches_are_written_as_ever(limited: DemoBench, bench: Bench):
+    limited.smu.write("SYST:RSEN ON")
+    assert "SYST:RSEN ON" in bench["smu"].log

@@ -127,6 +127,8 @@ WAYS: dict[str, Way] = {
             "OUTP OFF,(@1);:VOLT 5,(@1)",
             "SOUR:CURR 0.1,(@1);VOLT 5,(@1)",
             "VOLT 1,(@1)\nVOLT 5,(@1)",
+            "*CLS\rVOLT 5,(@1)",
+            "VOLT? (@1)\rVOLT 5,(@1)",
             'DISP:TEXT "VOLT;";:VOLT 5,(@1)',
             "APPL CH1,5,0.1",
             "APPLY 5,0.1,(@1)",

@@ -74,7 +74,7 @@ class Generator(Instrument):
 
     def weigh(self, name: str, value: object) -> None:
         """Raise LimitError if what is set in the generator may not be given."""
-        if value is True:
+        if name.endswith(" output") and value is True:
             self.channel(int(name.split()[1])).check_present()
 
     def trigger(self) -> Action[None]:

@@ -79,7 +79,7 @@ class SourceMeter(HaltingInstrument):
 
     def weigh(self, name: str, value: object) -> None:
         """Raise LimitError if the level, set or to be brought into force, may not be given with the compliance set."""
-        if not (self.safety or self.interlocks):
+        if name not in ("output", *_UNITS) or not (self.safety or self.interlocks):
             return
         if name == "output":
             function = self.ask("SOUR:FUNC?")

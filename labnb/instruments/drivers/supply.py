@@ -59,7 +59,7 @@ class PowerSupply(Instrument):
 
     def weigh(self, name: str, value: object) -> None:
         """Raise LimitError if what is set in the supply may not be put out."""
-        if value is True:
+        if name.endswith(" output") and value is True:
             self.channel(int(name.split()[1])).check_present()
 
 
