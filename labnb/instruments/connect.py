@@ -112,6 +112,7 @@ def connect(
     return _again(known, place, limits, leave_on)
 
 
+_NO_INSTRUMENTS = (int, float, complex, bytes, list, tuple, dict, set)
 _OPTIONS = ("simulate", "address", "driver", "visa_library", "name", "limits", "leave_on", "timeout_s", "policy")
 
 
@@ -281,6 +282,10 @@ def _driver_of(link: SteadyLink) -> type[Instrument]:
 
 def _ready(instrument: object, given: list[str], limits: Mapping[Any, Any] | None) -> object:
     """Return it; its limits may be set, all else is settled."""
+    if instrument is None or isinstance(instrument, _NO_INSTRUMENTS):
+        raise InstrumentError(
+            f"{instrument!r} is no instrument: expected a model, a VISA address, a driver or its object"
+        )
     if isinstance(instrument, Instrument) and limits is not None and given == ["limits"]:
         instrument.set_limits(limits)
     elif given:

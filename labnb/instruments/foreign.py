@@ -18,9 +18,9 @@ def find_class(text: str) -> type[Any]:  # Any: other people's drivers have no c
         raise InstrumentError(f"{text!r} names no driver: expected 'module.path:Class'")
     try:
         module = importlib.import_module(module_name)
-    except ImportError as error:
+    except Exception as error:  # a module may fail in any way; a person is told which one was wanted
         raise InstrumentError(
-            f"the driver {text!r} cannot be imported: {error}; is its package installed, and its path right?"
+            f"the driver {text!r} cannot be imported: {type(error).__name__}: {error}; is its package installed, and its path right?"
         ) from error
     found = getattr(module, name, None)
     if not isinstance(found, type):

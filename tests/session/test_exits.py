@@ -1,6 +1,7 @@
 """However a run ends, what it has switched on is off, seen at the simulated instruments themselves."""
 
 import asyncio
+import contextvars
 import uuid
 
 import pytest
@@ -155,4 +156,32 @@ async def test_a_blocking_body_that_is_stopped_switches_off_too(lab, bench, tmp_
     run.stop()
     await run
     assert lit(bench) == dict.fromkeys(lit(bench), False)
+    await session.close()
+
+
+@pytest.mark.parametrize("blocking", [False, True])
+async def test_what_a_body_leaves_behind_does_not_switch_on_again(lab, bench, tmp_path, blocking):
+    session = Measurement("exits", store=tmp_path)
+    over, left = asyncio.Event(), []
+
+    async def later():
+        await over.wait()
+        await lab.psu.channel(1).on()
+
+    def blocking_later(context):
+        context.run(lab.psu.channel(1).on)
+
+    @session.acquire
+    async def measure():
+        if blocking:
+            left.append(contextvars.copy_context())
+        else:
+            left.append(asyncio.create_task(later()))
+        return {"x": 1.0}
+
+    await session.run()
+    over.set()
+    with pytest.raises(InstrumentError, match=r"psu: the run that this task belongs to has ended; nothing was sent"):
+        await (asyncio.to_thread(blocking_later, left[0]) if blocking else left[0])
+    assert not bench["psu"].output(1)
     await session.close()
