@@ -142,9 +142,7 @@ class Guarded:
         self, unit: Unit, selected: int | None, limited: Mapping[str, object], weighed: list[tuple[str, object]]
     ) -> bool:
         """Judge what a command sets, note what is to be weighed; return whether it is one that can be judged."""
-        if self._recognised is None:
-            self._recognised = tuple(self._settings())
-        found = [setting for setting in self._recognised if setting.matches(unit)]
+        found = [setting for setting in self._all_settings() if setting.matches(unit)]
         channels = {int(each[1]) for each in map(_CHANNEL.fullmatch, limited) if each}
         for setting in found:
             names = {*limited, *(setting.among(channels) if setting.weighed else ())}
@@ -157,6 +155,26 @@ class Guarded:
                 if setting.weighed and value is not False:
                     weighed.append((name, value))
         return bool(found)
+
+    def doubt_ramps(self, message: str) -> None:
+        """Forget where ramped quantities are that `message` sets: their next ramp starts from what is read."""
+        ramped = [name for name in self.known if name in self.paces]
+        if not ramped or only_asks(message):
+            return
+        try:
+            units = units_of(message)
+        except ValueError:
+            units = []
+        settings = self._all_settings()
+        for name in ramped:
+            mine = [setting for setting in settings if name in setting.names]
+            if not mine or not units or any(setting.matches(unit) for setting in mine for unit in units):
+                self.known.pop(name, None)
+
+    def _all_settings(self) -> tuple[Setting, ...]:
+        if self._recognised is None:
+            self._recognised = tuple(self._settings())
+        return self._recognised
 
     def _judge_value(self, unit: Unit, setting: Setting, name: str, text: str) -> object:
         try:

@@ -128,6 +128,7 @@ class Instrument(Holding):
         """
         for command in commands:
             self.judge(command)
+            self.doubt_ramps(command)
         self.lane.call(self._send, commands)
 
     def ask(self, command: str) -> str:

@@ -233,3 +233,12 @@ def test_without_a_limit_everything_is_sent(lab: DemoBench, bench_name: str):
 
 def test_there_are_at_least_thirty_ways():
     assert len(WAYS) >= 30
+
+
+def test_a_ramp_starts_from_where_another_method_has_left_the_quantity(psu: PowerSupply, bench_name: str):
+    psu.level.limit(max_step=0.5).set(1.0)
+    psu.channel(1).set(voltage=3.0)
+    simulated = find_bench(bench_name)["psu"]
+    before = len(simulated.log)
+    psu.level.set(2.0)
+    assert [text for text in simulated.log[before:] if text.startswith("VOLT ")] == ["VOLT 2.5,(@1)", "VOLT 2,(@1)"]
