@@ -40,6 +40,7 @@ from labnb.core.sink import Sink
 from labnb.core.sweeps import Sweep, Target, sweep
 from labnb.core.traversal import Traversal, Visit
 from labnb.core.values import Value, check_name, check_unit, format_value
+from labnb.core.words import nearest, unknown
 
 __all__ = [
     "ABSENT",
@@ -95,8 +96,10 @@ __all__ = [
     "following",
     "format_value",
     "infer_variable",
+    "nearest",
     "present_clock",
     "step",
     "sweep",
     "to_jsonable",
+    "unknown",
 ]

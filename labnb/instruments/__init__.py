@@ -3,7 +3,15 @@
 from labnb.instruments.action import Action
 from labnb.instruments.arrays import Arrays
 from labnb.instruments.channel import Channel, channel, is_channel
-from labnb.instruments.connect import DemoBench, connect, connect_async, demo, live_instruments
+from labnb.instruments.connect import (
+    DemoBench,
+    connect,
+    connect_async,
+    demo,
+    disconnect,
+    live_devices,
+    live_instruments,
+)
 from labnb.instruments.connections import connection_of
 from labnb.instruments.devices import Device, device_of
 from labnb.instruments.drivers import (
@@ -87,8 +95,10 @@ __all__ = [
     "connection_of",
     "demo",
     "device_of",
+    "disconnect",
     "group",
     "is_channel",
+    "live_devices",
     "live_instruments",
     "scaled",
     "through",

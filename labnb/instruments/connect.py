@@ -6,7 +6,7 @@ from dataclasses import dataclass
 from functools import cached_property, partial
 from typing import Any, cast
 
-from labnb.core import InstrumentError, LinkError, Mutex, WorkClock, present_clock
+from labnb.core import InstrumentError, LinkError, Mutex, WorkClock, present_clock, unknown
 from labnb.instruments.drivers import (
     ElectronicLoad,
     Generator,
@@ -17,9 +17,8 @@ from labnb.instruments.drivers import (
     TemperatureController,
 )
 from labnb.instruments.finding import canonical, find_model, forget_models, models_at
-from labnb.instruments.foreign import find_class, is_open, make, resource_of
+from labnb.instruments.foreign import end, find_class, is_open, make, resource_of
 from labnb.instruments.instrument import Identity, Instrument
-from labnb.instruments.limits import unknown
 from labnb.instruments.policy import LinkPolicy
 from labnb.instruments.steady import SteadyLink, open_steady
 from labnb.instruments.visa import check_library
@@ -86,12 +85,14 @@ def connect(
     `driver` says what drives an address. `visa_library` is PyVISA's ("@py", "fast@labnb", "my_bench.yaml@labnb"); `limits` and
     `leave_on` are those of `Instrument`; `policy` says how
     patiently faults of the connection are dealt with; further `options` go to a driver that is not ours. An instrument that is connected
-    already is returned as it is, so that running a cell again does no harm.
+    already is returned as it is, so that running a cell again does no harm; it keeps the `name` that it has, and `limits`
+    are added to those it has.
 
     Raises LinkError if nothing, or something else, answers there; InstrumentError for a key that does not exist.
     """
     if not isinstance(key, str | type):
-        given = {"address": address, "driver": driver, "visa_library": visa_library, "limits": limits} | options
+        given = {"address": address, "driver": driver, "visa_library": visa_library, "limits": limits,
+                 "simulate": simulate, "leave_on": leave_on or None, "policy": policy} | options  # fmt: skip
         return _ready(key, [option for option, value in given.items() if value is not None], limits)
     if driver is not None and (isinstance(key, type) or _is_class(key)):
         raise InstrumentError(f"{key!r} is a driver already; give it, or driver=, not both")
@@ -111,6 +112,7 @@ def connect(
     return _again(known, place, limits, leave_on)
 
 
+_NO_INSTRUMENTS = (int, float, complex, bytes, list, tuple, dict, set)
 _OPTIONS = ("simulate", "address", "driver", "visa_library", "name", "limits", "leave_on", "timeout_s", "policy")
 
 
@@ -124,6 +126,27 @@ def live_instruments() -> tuple[Instrument, ...]:
     with _lock:
         clock = present_clock()
         return tuple(instrument for key, instrument in _live.items() if key[0] is clock and not instrument.closed)
+
+
+def live_devices() -> tuple[object, ...]:
+    """Return the instruments of other people's drivers that `connect` has opened and nobody has closed."""
+    with _lock:
+        clock = present_clock()
+        return tuple(made for key, (made, resource) in _foreign.items() if key[0] is clock and is_open(resource))
+
+
+def disconnect(instrument: Any) -> None:  # Any: other people's drivers have no class in common
+    """End the connection of what `connect` has returned, of whatever driver; labnb's leave their outputs as they are.
+
+    Raises InstrumentError if that fails.
+    """
+    if isinstance(instrument, Instrument):
+        instrument.close()
+        return
+    with _lock:
+        for key in [key for key, (made, _) in _foreign.items() if made is instrument]:
+            del _foreign[key]
+    end(instrument)
 
 
 class DemoBench:
@@ -259,6 +282,10 @@ def _driver_of(link: SteadyLink) -> type[Instrument]:
 
 def _ready(instrument: object, given: list[str], limits: Mapping[Any, Any] | None) -> object:
     """Return it; its limits may be set, all else is settled."""
+    if instrument is None or isinstance(instrument, _NO_INSTRUMENTS):
+        raise InstrumentError(
+            f"{instrument!r} is no instrument: expected a model, a VISA address, a driver or its object"
+        )
     if isinstance(instrument, Instrument) and limits is not None and given == ["limits"]:
         instrument.set_limits(limits)
     elif given:

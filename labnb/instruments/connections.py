@@ -24,7 +24,7 @@ _PLACES = (
     ("_inst",),
     ("connection",),
 )
-_PARENTS = ("root_instrument", "parent", "_parent", "_instrument", "_supply")
+_PARENTS = ("root_instrument", "parent", "_parent", "_instrument", "_owner")
 _DEPTH = 10
 
 

@@ -1,10 +1,11 @@
 """What a run keeps of an instrument that somebody else's driver drives: its name, and what the driver knows of it."""
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Hashable, Mapping
 from dataclasses import dataclass
 from typing import Any, cast
 
-from labnb.instruments.connections import connection_of, whole_of
+from labnb.instruments.action import Action, done
+from labnb.instruments.connections import connection_of, key_of, whole_of
 
 
 @dataclass(frozen=True, slots=True)
@@ -19,6 +20,18 @@ class Device:
 
     def __hash__(self) -> int:
         return id(self.body)
+
+    @property
+    def owner(self) -> Hashable:
+        """What tells its connection from others."""
+        return key_of(connection_of(self.body))
+
+    def make_safe(self) -> Action[None]:
+        """Do nothing: labnb does not know what is safe for it; a channel with a safe value does."""
+        return done(None)
+
+    def make_safe_now(self, timeout_s: float = 5.0) -> None:
+        """Do nothing, as `make_safe`."""
 
     def snapshot(self) -> dict[str, object]:
         """Return what its driver knows of it without asking it. A driver that fails to tell is quoted, never raised."""

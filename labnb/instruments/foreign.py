@@ -4,8 +4,8 @@ import importlib
 import inspect
 from typing import Any
 
-from labnb.core import InstrumentError, LabnbError, LinkError
-from labnb.instruments.limits import unknown
+from labnb.core import InstrumentError, LabnbError, LinkError, unknown
+from labnb.instruments.connections import connection_of
 
 _ADDRESSES = ("address", "resource_name", "adapter", "resource", "visa_address", "port")
 _LIBRARIES = ("visa_library", "visalib", "backend")
@@ -18,9 +18,9 @@ def find_class(text: str) -> type[Any]:  # Any: other people's drivers have no c
         raise InstrumentError(f"{text!r} names no driver: expected 'module.path:Class'")
     try:
         module = importlib.import_module(module_name)
-    except ImportError as error:
+    except Exception as error:  # a module may fail in any way; a person is told which one was wanted
         raise InstrumentError(
-            f"the driver {text!r} cannot be imported: {error}; is its package installed, and its path right?"
+            f"the driver {text!r} cannot be imported: {type(error).__name__}: {error}; is its package installed, and its path right?"
         ) from error
     found = getattr(module, name, None)
     if not isinstance(found, type):
@@ -75,8 +75,23 @@ def _arguments(driver: type[Any], address: str, library: str) -> dict[str, str]:
 
 def resource_of(instrument: object) -> object | None:
     """Return the PyVISA resource that a driver uses; None if it has none that we know of."""
-    found = getattr(instrument, "visa_handle", None)  # QCoDeS
-    return found or getattr(getattr(instrument, "adapter", None), "connection", None)  # PyMeasure
+    found = connection_of(instrument)
+    return found if hasattr(type(found), "session") else None
+
+
+def end(instrument: Any) -> None:  # Any: see above
+    """End its connection as its driver does: by `shutdown()` and `close()`. Raises InstrumentError if one fails."""
+    ends = [(instrument, "shutdown"), (instrument, "close")]
+    if not hasattr(type(instrument), "close"):
+        ends.append((getattr(instrument, "adapter", None), "close"))  # PyMeasure
+    for thing, name in ends:
+        call = getattr(thing, name, None)
+        if callable(call) and not inspect.iscoroutinefunction(call):
+            try:
+                call()
+            except Exception as error:  # whatever their driver raises, a person is told which driver
+                kind = type(instrument).__name__
+                raise InstrumentError(f"{kind}.{name}() failed: {error}; see that the instrument is off") from error
 
 
 def is_open(resource: object | None) -> bool:

@@ -5,7 +5,8 @@ A driver's own commands tell most of it (`Parameter("SETP {:.3f}")`); `Setting` 
 ```python
 settings = (Setting("VOLTage", "channel {} voltage"), Setting("APPLy", "channel {} voltage", "channel {} current"))
 ```
-The names are those that limits are kept under; `{}` stands for the channel.
+The names are those that limits are kept under; `{}` stands for the channel. What else moves a quantity, so that nobody
+can see in it how far, is refused by hand while there are limits: `unseen` names the words of such commands.
 """
 
 import re
@@ -22,13 +23,17 @@ _RESTORING = (("*RCL",), ("*DMC",), ("*DDT",), ("SYSTem", "SET"), ("MEMory", "ST
 
 @dataclass(frozen=True, slots=True)
 class Setting:
-    """A command that sets the quantities `names`, one with each argument; `fixed` arguments only tell what it sets."""
+    """A command that sets the quantities `names`, one with each argument; `fixed` arguments only tell what it sets.
+
+    `weighed`: what it comes to depends on what else is set, which the instrument is asked for before it is sent.
+    """
 
     header: str
     names: tuple[str | None, ...]
     fixed: Mapping[int, str] = field(default_factory=dict[int, str])
     channel: tuple[int, ...] | None = None
     switch: bool = False
+    weighed: bool = False
 
     def __init__(
         self,
@@ -37,6 +42,7 @@ class Setting:
         fixed: Mapping[int, str] | None = None,
         channel: tuple[int, ...] | None = None,
         switch: bool = False,
+        weighed: bool = False,
     ) -> None:
         """Say which quantity each argument sets (None: no one's), and for which channels; `switch`: on or off."""
         object.__setattr__(self, "header", header)
@@ -44,10 +50,12 @@ class Setting:
         object.__setattr__(self, "fixed", dict(fixed or {}))
         object.__setattr__(self, "channel", channel)
         object.__setattr__(self, "switch", switch)
+        object.__setattr__(self, "weighed", weighed or switch)
 
-    def concerns(self, name: str) -> bool:
-        """Return whether it sets a quantity of that name."""
-        return any(known is not None and _meant(known, None, (name,)) for known in self.names)
+    def among(self, channels: Collection[int]) -> Iterator[str]:
+        """Yield the names of what it sets, for each of `channels`."""
+        for name in filter(None, self.names):
+            yield from (name.format(number) for number in channels) if "{}" in name else (name,)
 
     @classmethod
     def of(cls, template: str, name: str) -> "Setting | None":
@@ -80,6 +88,8 @@ class Setting:
     def _matches_header(self, words: tuple[str, ...]) -> bool:
         declared, suffix = _plain_declared(self.header)
         written, other = plain_header(words)
+        if self.switch:
+            declared, written = _without_state(declared), _without_state(written)
         if suffix is not None and suffix != (1 if other is None else other):  # SCPI-99 volume 1, 6.2.5.2: none is 1
             return False
         return same_header(declared, written)
@@ -108,6 +118,11 @@ class Setting:
 @cache
 def _plain_declared(header: str) -> tuple[tuple[str, ...], int | None]:
     return plain_header(tuple(header.split(":")))
+
+
+def _without_state(words: tuple[str, ...]) -> tuple[str, ...]:
+    """Return a switch's header without the node that SCPI lets out: `OUTPut:STATe`."""
+    return words[:-1] if len(words) > 1 and words[-1].upper() in ("STAT", "STATE") else words
 
 
 def _meant(name: str | None, channels: tuple[int, ...] | None, limited: Collection[str]) -> list[str]:
@@ -139,6 +154,16 @@ def selected_by(unit: Unit, before: int | None) -> int | None:
             digits = re.search(r"(\d+)$", unit.arguments[0]) if unit.arguments else None
             return int(digits[1]) if digits else None
     return before
+
+
+def moves_unseen(unit: Unit, words: Collection[str]) -> bool:
+    """Return whether one of `words` (`"FUNCtion"`, `"MEASure?"`) stands in `unit`, which does more than switch off."""
+    if unit.arguments and all(text.upper() == "OFF" for text in unit.arguments):
+        return False
+    end = "?" if unit.asks else ""
+    asked = tuple(word.removesuffix("?") for word in words if word.endswith("?") == unit.asks)
+    written = [word.removesuffix(end) for header in unit.headers for word in header]
+    return any(same_header((declared,), (word.rstrip("0123456789"),)) for declared in asked for word in written)
 
 
 def restores(unit: Unit) -> bool:

@@ -7,11 +7,11 @@ from functools import cache
 from types import MappingProxyType
 from typing import TYPE_CHECKING, Any, TypeVar, cast, overload
 
-from labnb.core import InstrumentError, LimitError
+from labnb.core import InstrumentError, LimitError, unknown
 from labnb.instruments.action import Action
 from labnb.instruments.guarded import Guarded
 from labnb.instruments.lane import Lane
-from labnb.instruments.limits import unknown
+from labnb.instruments.limits import to_bounds
 from labnb.instruments.parameter import Getter, Parameter, Setter
 from labnb.instruments.quantity import Quantity
 from labnb.instruments.validators import Validator
@@ -181,16 +181,45 @@ class Holding(Guarded):
     def set_limits(self, limits: Mapping[Any, Any]) -> None:  # Any: each driver has its own keys, and checks them
         """Declare safety limits by quantity: `{"setpoint": (4, 320)}`, or `{"setpoint": {"max": 320, "max_rate": 2}}`.
 
-        Raises LimitError if one cannot be understood.
+        Of what has channels by their numbers: `{1: {"voltage": (0, 3.3)}}`. None leaves a limit as it is. Raises LimitError
+        if one cannot be understood.
         """
-        known = list(self.declared())
+        if not isinstance(limits, Mapping):  # pyright: ignore[reportUnnecessaryIsInstance]  people pass anything
+            raise LimitError(f"{self.name}: limits are given by name, {{'setpoint': (4, 320)}}, got {limits!r}")
+        known = [*self.declared(), *(name for name in self.limitable if "{}" not in name)]
         for name, limit in limits.items():
-            if name in known:
+            if name in self.declared():
                 self._limit(cast(Quantity[Any], getattr(self, name)), limit)
+            elif name in known:
+                self.restrict(name, to_bounds(limit, self.limitable[name], f"{self.name} {name}"))
+            elif self.channel_numbers and name not in known:
+                self._limit_channel(name, limit)
             elif "_fixed" not in vars(self) and self._grows:
                 self._late_limits[name] = limit  # the driver has yet to add it
             else:
                 raise LimitError(f"{self.name}: {unknown(name, known, 'quantity to limit')}")
+
+    def _limit_channel(self, number: object, limits: object) -> None:
+        if not _is_whole(number) or not isinstance(limits, Mapping):
+            raise LimitError(
+                f"{self.name}: limits are given as {{1: {{'voltage': (0, 3.3)}}}}, got {{{number!r}: {limits!r}}}"
+            )
+        self.check_channel(number)
+        for quantity, limit in cast(Mapping[str, object], limits).items():
+            name = f"channel {number} {quantity}"
+            unit = self.unit_of(name)
+            if unit is None:
+                known = [each.removeprefix("channel {} ") for each in self.limitable]
+                raise LimitError(f"{self.name}: {unknown(quantity, known, 'quantity to limit')}")
+            if limit is not None:
+                self.restrict(name, to_bounds(limit, unit, f"{self.name} {name}"))
+
+    def check_channel(self, number: object) -> None:
+        """Raise LimitError if the instrument has no channel `number`."""
+        if not _is_whole(number) or number not in self.channel_numbers:
+            raise LimitError(
+                f"{self.name} has channels {', '.join(map(str, self.channel_numbers))}, no channel {number!r}"
+            )
 
     @property
     def _grows(self) -> bool:
@@ -212,6 +241,10 @@ class Holding(Guarded):
             raise LimitError(
                 f"{self.name}: {unknown(name, list(self.parameters), 'quantity to limit')}; make the instrument anew"
             )
+
+
+def _is_whole(number: object) -> bool:
+    return hasattr(type(number), "__index__") and not isinstance(number, bool)
 
 
 @cache

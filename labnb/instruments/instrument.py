@@ -7,12 +7,12 @@ from functools import partial
 from types import TracebackType
 from typing import Any, ClassVar, Literal, ParamSpec, Self, TypeVar, cast, overload
 
-from labnb.core import CommandError, InstrumentError, LinkError, SettingsLost
+from labnb.core import CommandError, InstrumentError, LinkError, SettingsLost, unknown
 from labnb.instruments.action import Action, act, start
 from labnb.instruments.describe import Snapshot, html_of, snapshot_of
+from labnb.instruments.guarded import only_asks
 from labnb.instruments.holding import Holding
 from labnb.instruments.lane import Lane
-from labnb.instruments.limits import unknown
 from labnb.instruments.link import Link
 from labnb.instruments.quantity import Quantity
 from labnb.instruments.steady import SteadyLink
@@ -128,6 +128,7 @@ class Instrument(Holding):
         """
         for command in commands:
             self.judge(command)
+            self.doubt_ramps(command)
         self.lane.call(self._send, commands)
 
     def ask(self, command: str) -> str:
@@ -194,10 +195,12 @@ class Instrument(Holding):
         Raises LimitError, and sends nothing, if it sets what a limit forbids or touches it in a way that cannot be
         judged.
         """
+        self._check_text(command)
         self.judge(command, by_hand=True)
         return self.act(self._write, command)
 
     def _write(self, command: str) -> None:
+        self._judge_now(command)
         self.forget()
         self._send((command,))
 
@@ -207,8 +210,26 @@ class Instrument(Holding):
 
     def query(self, command: str) -> Action[str]:
         """Send a query of your own; return its answer."""
+        self._check_text(command)
         self.judge(command, by_hand=True)
-        return self.act(self.link.query, command)
+        return self.act(self._query, command)
+
+    def _query(self, command: str) -> str:
+        self._judge_now(command)
+        if not only_asks(command):
+            self.forget()
+        return self.link.query(command)
+
+    def _check_text(self, command: object) -> None:
+        if not isinstance(command, str):
+            raise InstrumentError(
+                f"{self.name}: a command is a text, such as '*RST', got {command!r}; nothing was sent"
+            )
+
+    def _judge_now(self, command: str) -> None:
+        """Judge a command of people's own just before it is sent: a limit may be new, and what is set may matter."""
+        for name, value in self.judge(command, by_hand=True):
+            self.weigh(name, value)
 
     def get(self, parameter: str) -> Action[Any]:  # Any: the type of that parameter's values
         """Ask for a quantity by its name: `instrument.get("x")` is `instrument.x.get()`."""

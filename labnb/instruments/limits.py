@@ -3,7 +3,6 @@
 import math
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
-from difflib import get_close_matches
 from typing import cast
 
 from labnb.core import LimitError, format_value
@@ -95,10 +94,3 @@ def _end(value: object, absent: float, what: str) -> float:
     if isinstance(value, bool | str) or not hasattr(value, "__float__"):
         raise LimitError(f"limit of {what}: expected a number or (low, high), got {value!r}")
     return float(cast(float, value))
-
-
-def unknown(word: object, known: Sequence[str], what: str) -> str:
-    """Return the text that refuses `word` and suggests the nearest of `known`."""
-    near = get_close_matches(str(word), known, n=1, cutoff=0.4)
-    hint = f"did you mean {near[0]!r}? " if near else ""
-    return f"unknown {what} {word!r}: {hint}known: {', '.join(map(repr, known))}"

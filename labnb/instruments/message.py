@@ -39,7 +39,7 @@ def units_of(message: str) -> list[Unit]:
     """Return the units of `message`, newlines and semicolons between. Raises ValueError if it is cut off somewhere."""
     units: list[Unit] = []
     path: tuple[str, ...] = ()
-    for line in _split(message, "\n"):
+    for line in _split(message.replace("\r", "\n"), "\n"):  # a carriage return ends a message, too, on serial lines
         path = ()
         for text in _split(line, ";"):
             found = _UNIT.match(text.strip())

@@ -10,8 +10,8 @@ from abc import ABC, abstractmethod
 from collections.abc import Mapping, Sequence
 from typing import Any, ClassVar, Generic, TypeVar, cast
 
-from labnb.core import LimitError, format_value
-from labnb.instruments.limits import Bounds, exact_text, to_number, unknown
+from labnb.core import LimitError, format_value, unknown
+from labnb.instruments.limits import Bounds, exact_text, to_number
 
 T = TypeVar("T")
 

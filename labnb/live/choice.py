@@ -13,10 +13,9 @@ more                   the same of the two innermost, at the current setpoint of
 
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, replace
-from difflib import get_close_matches
 from enum import StrEnum
 
-from labnb.core import AdaptiveAxis, Axis, Group, OpenAxis, PlanError, Span, Variable
+from labnb.core import AdaptiveAxis, Axis, Group, OpenAxis, PlanError, Span, Variable, nearest
 
 FAMILY_MOST = 12
 """Curves that an eye still tells apart by colour; with more outer values a map says more."""
@@ -200,9 +199,7 @@ def _find_x(group: Group, name: str, y: Variable) -> Axis | OpenAxis | Span | Va
 
 
 def _unknown(name: str, what: str, known: list[str]) -> str:
-    near = get_close_matches(name, known, 1)
-    hint = f"; did you mean {near[0]!r}?" if near else ""
-    return f"{name!r} is not {what}{hint} (there is: {_listed(known)})"
+    return f"{name!r} is not {what}; {nearest(name, known)}"
 
 
 def _listed(names: Sequence[str]) -> str:

@@ -7,12 +7,11 @@ import types
 from collections import deque
 from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass, replace
-from difflib import get_close_matches
 from functools import partial
 from itertools import islice
 from typing import Any, cast
 
-from labnb.core import AdaptiveSweep, CellError, LoopAxis, PlanError, Sweep
+from labnb.core import AdaptiveSweep, CellError, LoopAxis, PlanError, Sweep, nearest
 from labnb.instruments import Channel, Device, Instrument, Meta, channel, connection_of, device_of
 from labnb.notebook._syntax import is_sweep_call
 from labnb.notebook.cell import (
@@ -110,9 +109,8 @@ def _check_plot(request: Request, cell: Cell) -> None:
     known += [record.name for section in cell.outline.sections for record in section.records]
     for name in request.plot:
         if name not in known:
-            near = get_close_matches(name, known, 1)
-            hint = f"; did you mean {near[0]}?" if near else f"; known: {', '.join(known)}"
-            raise PlanError(f"--plot {','.join(request.plot)}: nothing in this cell is called {name!r}{hint}")
+            told = f"nothing in this cell is called {name!r}; {nearest(name, known)}"
+            raise PlanError(f"--plot {','.join(request.plot)}: {told}")
     if len(request.plot) not in (0, 2, 3):
         raise PlanError(f"--plot {','.join(request.plot)}: give x,y or, for a map, x,y,colour")
 

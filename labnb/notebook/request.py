@@ -3,10 +3,9 @@
 import re
 import shlex
 from dataclasses import dataclass
-from difflib import get_close_matches
 from typing import Any, cast
 
-from labnb.core import PlanError, check_name
+from labnb.core import PlanError, check_name, nearest
 
 USAGE = """%%measure [NAME] [-b] [--every INTERVAL [--for DURATION]] [--plot X,Y] [--note TEXT] [--store FOLDER]
           [--resume] [--with TASK,...] [--dry-run]
@@ -116,9 +115,7 @@ def _value(option: str, text: str) -> Any:  # what the option's field holds
 
 def _take_name(word: str, found: dict[str, object]) -> None:
     if word.startswith("-"):
-        near = get_close_matches(word, [*_WITH_VALUE, *_FLAGS], 1)
-        hint = f"; did you mean {near[0]}?" if near else ""
-        raise PlanError(f"%%measure does not know {word}{hint}\n\n{USAGE}")
+        raise PlanError(f"%%measure does not know {word}; {nearest(word, [*_WITH_VALUE, *_FLAGS])}\n\n{USAGE}")
     if "name" in found:
         raise PlanError(f"%%measure: two names, {found['name']!r} and {word!r}; one run has one name\n\n{USAGE}")
     check_name(word, "run")

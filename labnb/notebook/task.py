@@ -5,10 +5,9 @@ import shlex
 import types
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
-from difflib import get_close_matches
 from typing import Any, Literal, cast
 
-from labnb.core import CellError, PlanError
+from labnb.core import CellError, PlanError, nearest
 from labnb.notebook._syntax import assigned_names, awaits, own_nodes, read_names
 from labnb.session import Task
 
@@ -110,7 +109,4 @@ def known_task(name: str, tasks: Mapping[str, Task]) -> Task:
     """Return the task called `name`. Raises PlanError if there is none."""
     if name in tasks:
         return tasks[name]
-    near = get_close_matches(name, tasks, 1)
-    hint = f"did you mean {near[0]}? " if near else ""
-    known = ", ".join(tasks) or "none yet"
-    raise PlanError(f"no task is called {name!r}: {hint}known: {known}; a %%task {name} cell makes one")
+    raise PlanError(f"no task is called {name!r}; {nearest(name, tasks)}; a %%task {name} cell makes one")

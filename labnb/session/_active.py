@@ -6,12 +6,12 @@ import os
 import signal
 import sys
 import threading
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from types import FrameType
 from typing import Protocol
 
 from labnb.core import InstrumentError, LinkError, PlanError
-from labnb.instruments import Touched
+from labnb.instruments import Touched, disconnect, live_devices, live_instruments
 
 _TIMEOUT_S = 2.0
 
@@ -100,6 +100,23 @@ async def make_all_safe(instruments: Sequence[Touched]) -> list[InstrumentError]
     for instrument, result in zip(instruments, results, strict=True):
         if isinstance(result, BaseException):
             failures.append(_failure(instrument, result))
+    return failures
+
+
+def held() -> frozenset[int]:
+    """Return the identities of what is connected: whoever did it closes it."""
+    return frozenset(map(id, (*live_instruments(), *live_devices())))
+
+
+async def close_all(instruments: Mapping[str, object]) -> list[InstrumentError]:
+    """End the connections of all of them, by alias; return what failed, once each has been tried."""
+    failures = list[InstrumentError]()
+    for alias, instrument in instruments.items():
+        try:
+            await asyncio.to_thread(disconnect, instrument)
+        except InstrumentError as error:
+            error.add_note(f"while closing {alias!r}")
+            failures.append(error)
     return failures
 
 

@@ -12,8 +12,7 @@ from typing import Annotated, Self, final
 
 from pydantic import BaseModel, BeforeValidator, ConfigDict, Field, model_validator
 
-from labnb.core import BenchFileError
-from labnb.sim.catalogue import unknown
+from labnb.core import BenchFileError, unknown
 from labnb.sim.yaml_bench import BenchSchema, Document, InstrumentEntry, Place, Strict, read_document, validate
 
 

@@ -103,13 +103,16 @@ class Performance:
     async def _acquire(self) -> None:
         if self.prelude is not None:
             await self._lane.run(self.prelude)
-        with watching(self._used):
-            if not self._job.awaiting:
-                await self._follow_thread()
-                return
-            with translated():
-                await cast(AwaitingBody, self._job.body)(self._steps)
-                self._steps.finish()
+        with watching(self._used) as watch:
+            try:
+                if not self._job.awaiting:
+                    await self._follow_thread()
+                    return
+                with translated():
+                    await cast(AwaitingBody, self._job.body)(self._steps)
+                    self._steps.finish()
+            finally:
+                watch.end()  # tasks that it has left behind must not switch on again what is made safe now
 
     def _block(self) -> None:
         with translated():

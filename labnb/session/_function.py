@@ -3,10 +3,9 @@
 import inspect
 from collections.abc import Awaitable, Callable, Mapping
 from dataclasses import dataclass
-from difflib import get_close_matches
 from typing import Any, ClassVar, cast
 
-from labnb.core import PlanError
+from labnb.core import PlanError, nearest
 
 # What a user's function takes and returns is his own business: Any.
 Function = Callable[..., Any]
@@ -36,11 +35,9 @@ class Registered:
         """Raise PlanError if the function wants what is not among `known`, of which `what` says what they are."""
         for want in self.wants:
             if want not in known:
-                near = get_close_matches(want, known, 1)
-                hint = f"; did you mean {near[0]!r}?" if near else ""
                 raise PlanError(
-                    f"{self.kind} {self.name!r} wants {want!r}, which is {what} of this session "
-                    f"(known: {', '.join(sorted(known))}){hint}"
+                    f"{self.kind} {self.name!r} wants {want!r}, which is {what} of this session; "
+                    f"{nearest(want, sorted(known))}"
                 )
 
 

@@ -11,6 +11,7 @@ from labnb.session._acquire import Acquire, Warn
 from labnb.session._channels import Reader, has_channels
 from labnb.session._function import Registered, settled
 from labnb.session._gate import Order
+from labnb.session._labelled import has_labels, with_labels
 from labnb.session.outline import Loop, Outline, Record, Section
 from labnb.session.steps import Steps, Yielded
 
@@ -54,6 +55,7 @@ class Row:
         self._names: tuple[str, ...] = ()
         self._extra: tuple[Record, ...] = ()
         self._reader: Reader | None = None
+        self._labelled = False  # whether there is more to record than the functions return by name
         self.plain: bool | None = None  # whether functions return values, no channels; not known before the first point
 
     def declare_extra(self, *records: Record) -> None:
@@ -104,6 +106,10 @@ class Row:
     def store(self, steps: Steps, results: dict[str, object]) -> None:
         """Write `results` into the row. Raises SchemaError if they are not those of the first time."""
         names = self._names
+        if not names:
+            self._labelled = has_labels(results)
+        if self._labelled:
+            results = with_labels(results, self._axes)
         if not names:
             self._names = names = self._declare(steps, results)
         try:

@@ -8,8 +8,8 @@ from types import MappingProxyType, TracebackType
 from typing import TYPE_CHECKING, Any, Self, final
 
 from labnb.core import InstrumentError, LabnbError, to_jsonable
-from labnb.instruments import Instrument, connect_async, live_instruments
-from labnb.session._active import make_all_safe
+from labnb.instruments import Instrument, connect_async
+from labnb.session._active import close_all, held, make_all_safe
 from labnb.session._blocking import run_blocking
 
 if TYPE_CHECKING:
@@ -32,7 +32,7 @@ class Bench:
     def __init__(self, described: "Described") -> None:
         self._described = described
         self._instruments: dict[str, Any] = {}  # Any: drivers of any kind
-        self._owned: list[Instrument] = []
+        self._owned: dict[str, object] = {}
         self._closed = False
 
     @classmethod
@@ -96,7 +96,7 @@ class Bench:
 
     async def connect(self, simulate: bool | None) -> None:
         """Connect all instruments at the same time, then do what comes before the experiment."""
-        before = live_instruments()
+        before = held()
         file = self._described.file
         wanted = {alias: self._connect(alias, entry, simulate) for alias, entry in file.instruments.items()}
         found = await asyncio.gather(*wanted.values(), return_exceptions=True)
@@ -106,8 +106,8 @@ class Bench:
                 failures.append(result)
                 continue
             self._instruments[alias] = result
-            if isinstance(result, Instrument) and result not in before:
-                self._owned.append(result)
+            if id(result) not in before:
+                self._owned[alias] = result
         if failures:
             _tell_together(failures)
         for command in self._described.before:
@@ -143,7 +143,7 @@ class Bench:
             elif command.verb == "reset":
                 await instrument.write("*RST")
             elif not command.channels:
-                await instrument.make_safe()
+                await self._switch_off(instrument)
             else:
                 for number in command.channels:
                     await getattr(instrument.channel(number), command.verb)()
@@ -154,6 +154,14 @@ class Bench:
         except InstrumentError as error:
             error.add_note(f"while doing '{command}' of {self.path}")
             raise
+
+    async def _switch_off(self, instrument: Any) -> None:
+        """Bring it into its safe state; `leave_on` is about what nobody has asked for."""
+        if not instrument.leave_on:
+            await instrument.make_safe()
+            return
+        for text in instrument.safe_state:
+            await instrument.write(text)
 
     async def close(self) -> None:
         """Do what comes after the experiment, make all instruments safe, close those that were connected for it.
@@ -170,11 +178,7 @@ class Bench:
             except InstrumentError as error:
                 failures.append(error)
         failures += await make_all_safe([i for i in self._instruments.values() if isinstance(i, Instrument)])
-        for instrument in self._owned:
-            try:
-                await asyncio.to_thread(instrument.close)
-            except InstrumentError as error:
-                failures.append(error)
+        failures += await close_all(self._owned)
         if failures:
             _tell_together(failures)
 

@@ -11,7 +11,6 @@ from labnb.core import (
     AdaptiveAxis,
     AdaptiveSweep,
     Axis,
-    InstrumentError,
     LoopAxis,
     Plan,
     PlanError,
@@ -20,12 +19,12 @@ from labnb.core import (
     check_name,
     sweep,
 )
-from labnb.instruments import Channel, Instrument, connect, connect_async, is_channel, live_instruments
+from labnb.instruments import Channel, Device, Instrument, connect, connect_async, is_channel
 from labnb.instruments import channel as to_channel
 from labnb.record import data_root, find_unfinished
 from labnb.session import _views
 from labnb.session._acquire import Acquire, acquire_of, reading_of
-from labnb.session._active import make_all_safe
+from labnb.session._active import close_all, held, make_all_safe
 from labnb.session._adaptive import check_installed
 from labnb.session._blocking import run_blocking
 from labnb.session._channels import Targets, aimed
@@ -81,10 +80,10 @@ class MeasurementSession:
         self._adaptive: AdaptiveAxis | None = None
         self._blocking = False
         self._bench = bench
-        self._instruments: dict[str, tuple[object, Instrument]] = {}
+        self._instruments: dict[str, tuple[object, Any]] = {}  # Any: drivers of any kind
         for alias, instrument in bench.instruments.items() if bench is not None else ():
             self._instruments[alias] = (id(instrument), instrument)
-        self._owned: list[Instrument] = []
+        self._owned: dict[str, object] = {}
         self._runs: list[Run] = []
 
     def __enter__(self) -> Self:
@@ -125,15 +124,11 @@ class MeasurementSession:
         for run in under_way:
             run.cancel()
         await asyncio.gather(*under_way, return_exceptions=True)  # each run keeps its own error
-        held = [instrument for _, instrument in self._instruments.values()]
-        owned, self._owned = self._owned, []
+        instruments = [instrument for _, instrument in self._instruments.values() if isinstance(instrument, Instrument)]
+        owned, self._owned = self._owned, {}
         self._instruments.clear()
-        failures = await make_all_safe(held)
-        for instrument in owned:
-            try:
-                await asyncio.to_thread(instrument.close)
-            except InstrumentError as error:
-                failures.append(error)
+        failures = await make_all_safe(instruments)
+        failures += await close_all(owned)
         for other in failures[1:]:
             failures[0].add_note(f"and: {other}")
         if failures:
@@ -141,27 +136,32 @@ class MeasurementSession:
 
     # ---- what it consists of
 
-    def instrument(self, alias: str, key: "str | Instrument", /, **options: Any) -> Any:  # Any: depends on the key
+    def instrument(self, alias: str, key: object, /, **options: Any) -> Any:  # Any: depends on the key
         """Return the instrument called `alias` in measurement functions: `await` it, unless the session is used by `with`.
 
-        `key` is a model ("keysight/EDU36311A", with `simulate=True` from the simulated bench), a VISA address, or a
-        connected instrument. The same alias with the same key returns the same instrument. `options` are those of
-        `connect`. Raises PlanError if the alias stands for something else already.
+        `key` is a model ("keysight/EDU36311A", with `simulate=True` from the simulated bench), a VISA address, a driver
+        class of whatever package or its "module:Class", or a connected instrument. The same alias with the same key
+        returns the same instrument. `options` are those of `connect`. Raises PlanError if the alias stands for something
+        else already.
+
+        The session makes labnb's instruments safe and closes what it has connected itself. Other people's drivers are
+        given to functions as they are: labnb knows neither their limits nor what is safe for them, unless you use
+        `labnb.channel(thing, limits=..., safe=...)`.
         """
         if not self._blocking:
             return self._instrument(alias, key, options)
-        known = self._known(alias, key, options)
-        return known or self._admit(alias, key, options, live_instruments(), _connected(key, alias, options))
+        found, known = self._known(alias, key, options)
+        return known if found else self._admit(alias, key, options, held(), connect(key, **_named(alias, key, options)))
 
-    async def _instrument(self, alias: str, key: "str | Instrument", options: dict[str, Any]) -> Instrument:
-        known = self._known(alias, key, options)
-        if known is not None:
+    async def _instrument(self, alias: str, key: object, options: dict[str, Any]) -> Any:  # Any: as `instrument`
+        found, known = self._known(alias, key, options)
+        if found:
             return known
-        held_by_others = live_instruments()
-        instrument = key if isinstance(key, Instrument) else await connect_async(key, name=alias, **options)
+        held_by_others = held()
+        instrument = await connect_async(key, **_named(alias, key, options))
         return self._admit(alias, key, options, held_by_others, instrument)
 
-    def _known(self, alias: str, key: "str | Instrument", options: dict[str, Any]) -> Instrument | None:
+    def _known(self, alias: str, key: object, options: dict[str, Any]) -> tuple[bool, Any]:  # Any: as `instrument`
         if not alias.isidentifier():
             raise PlanError(f"instrument alias {alias!r} cannot be an argument name; use letters, digits and '_'")
         if any(alias in axis.names for axis in self._axes.values()):
@@ -169,25 +169,20 @@ class MeasurementSession:
         if alias in _RESERVED:
             raise PlanError(f"instrument alias {alias!r}: functions get something else by this name; choose another")
         if alias not in self._instruments:
-            return None
+            return False, None
         known, instrument = self._instruments[alias]
         if known != _identity(key, options):
             raise PlanError(
                 f"instrument {alias!r} is {instrument!r} already; choose another alias for {key!r}, or close the session"
             )
-        return instrument
+        return True, instrument
 
     def _admit(
-        self,
-        alias: str,
-        key: "str | Instrument",
-        options: dict[str, Any],
-        held_by_others: tuple[Instrument, ...],
-        instrument: Instrument,
-    ) -> Instrument:
+        self, alias: str, key: object, options: dict[str, Any], held_by_others: frozenset[int], instrument: Any
+    ) -> Any:  # Any: as `instrument`
         self._instruments[alias] = (_identity(key, options), instrument)
-        if not isinstance(key, Instrument) and instrument not in held_by_others:
-            self._owned.append(instrument)
+        if _opens(key) and id(instrument) not in held_by_others:
+            self._owned[alias] = instrument
         return instrument
 
     def parameter(
@@ -442,11 +437,12 @@ class MeasurementSession:
             walk.awaiting if functions.awaiting else walk.blocking,
             functions.awaiting,
             axes,
-            tuple(instruments.values()),
+            tuple(each for each in instruments.values() if isinstance(each, Instrument)),
             self._metadata(),
             [companion_of(task, {**instruments, "ctx": walk.ctx}) for task in self._tasks.values()],
             targets=targets,
             channels=self._channels(targets),
+            devices=[Device(alias, each) for alias, each in instruments.items() if not isinstance(each, Instrument)],
         )
         run = Run(job, data_root(self._store), _views.make_view, again=again)
         warnings.run = run
@@ -475,7 +471,7 @@ class MeasurementSession:
             )
         return time_axis(interval, duration)
 
-    def _check_wants(self, instruments: Mapping[str, Instrument], axes: Sequence[str]) -> None:
+    def _check_wants(self, instruments: Mapping[str, object], axes: Sequence[str]) -> None:
         """Raise PlanError if a function wants what it cannot get."""
         known = dict.fromkeys([*instruments, *axes, "ctx"], None)
         for function in (*self._acquires.values(), *self._hooks.values(), *([self._until] if self._until else [])):
@@ -531,12 +527,17 @@ class _Warnings:
             self.run.warn(text)
 
 
-def _identity(key: "str | Instrument", options: dict[str, Any]) -> object:
-    return (key, tuple(sorted(options.items(), key=lambda item: item[0]))) if isinstance(key, str) else id(key)
+def _opens(key: object) -> bool:
+    """Whether `key` stands for an instrument that is to be connected, as opposed to a connected one."""
+    return isinstance(key, str | type)
 
 
-def _connected(key: "str | Instrument", alias: str, options: dict[str, Any]) -> Instrument:
-    return key if isinstance(key, Instrument) else connect(key, name=alias, **options)
+def _identity(key: object, options: dict[str, Any]) -> object:
+    return (key, tuple(sorted(options.items(), key=lambda item: item[0]))) if _opens(key) else id(key)
+
+
+def _named(alias: str, key: object, options: dict[str, Any]) -> dict[str, Any]:
+    return {"name": alias, **options} if _opens(key) else options
 
 
 Measurement = MeasurementSession

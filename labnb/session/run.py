@@ -57,7 +57,7 @@ class Run:
         again: Path | None = None,
     ) -> None:
         """`again` is the folder of a run of the same job that ended too early: what it lacks is measured."""
-        claimed = (*job.instruments, *claims(job.channels))
+        claimed = (*job.instruments, *claims(job.channels), *job.devices)
         _active.check_free(claimed)
         self._clock = present_clock()
         self._job = job

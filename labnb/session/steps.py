@@ -31,6 +31,7 @@ from labnb.instruments import Action, Channel, Reading
 from labnb.session._adaptive import Learner
 from labnb.session._channels import aimed
 from labnb.session._gate import Gate, Order
+from labnb.session._labelled import warn_of_lost
 from labnb.session._resumed import Measured
 from labnb.session.outline import Loop, Outline, Record, Section
 
@@ -410,6 +411,7 @@ class Steps:
         variables = tuple(_declared(record, value) for record, value in zip(slot.records, values, strict=True))
         chain = self.outline.chain(slot.section.loop)
         group = Group(slot.key, dimensions(self.axes[loop.key] for loop in chain), variables)
+        warn_of_lost([record.name for record in slot.records], values, group.dims)
         self._declare(group)
         slot.group = group
         self._put((key, place, values, time_ns))

@@ -6,9 +6,9 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, final
 
-from labnb.core import BenchFileError
+from labnb.core import BenchFileError, unknown
 from labnb.sim.bench import Bench
-from labnb.sim.catalogue import find_instrument, find_part, unknown
+from labnb.sim.catalogue import find_instrument, find_part
 from labnb.sim.clock import ClockKind
 
 if TYPE_CHECKING:

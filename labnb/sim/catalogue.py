@@ -7,11 +7,11 @@ imported; `__main__:MyInstrument` in a notebook), or by a word of their own afte
 import sys
 import threading
 from collections.abc import Mapping, Sequence
-from difflib import get_close_matches
 from importlib import import_module, invalidate_caches
 from pathlib import Path
 from typing import TypeVar, cast
 
+from labnb.core import unknown
 from labnb.sim import models
 from labnb.sim.instrument import Instrument
 from labnb.sim.parts import CurrentSource, Diode, Part, Resistor
@@ -22,7 +22,6 @@ from labnb.sim.sources import Switch
 
 C = TypeVar("C")
 
-FEW = 10
 _lock = threading.Lock()
 _instruments: dict[str, type[Instrument]] = {
     "keysight/EDU36311A": models.PowerSupply,
@@ -149,19 +148,3 @@ def _module(name: str, folder: Path) -> object:
 
 def _is_class(found: object, base: type[C]) -> bool:
     return isinstance(found, type) and issubclass(found, base)
-
-
-def unknown(word: object, known: Sequence[object], what: str) -> str:
-    """Return the text that refuses `word` and suggests the nearest of `known`."""
-    return f"unknown {what} {str(word)!r}; {nearest(word, known)}"
-
-
-def nearest(word: object, known: Sequence[object]) -> str:
-    """Return the text that suggests the nearest of `known`; without one, or if they are few, it names them all."""
-    words = [str(each) for each in known]
-    lower = {each.lower(): each for each in words}
-    near = get_close_matches(str(word).lower(), list(lower), n=1, cutoff=0.5)
-    if near and len(words) > FEW:
-        return f"did you mean {lower[near[0]]!r}?"
-    hint = f"did you mean {lower[near[0]]!r}? " if near else ""
-    return f"{hint}there are {', '.join(words) if words else 'none'}"

@@ -11,10 +11,9 @@ import threading
 from collections.abc import Callable
 from pathlib import Path
 
-from labnb.core import LinkError, WorkClock, present_clock
+from labnb.core import LinkError, WorkClock, nearest, present_clock
 from labnb.sim.bench import Bench
 from labnb.sim.bench_file import OpenFile
-from labnb.sim.catalogue import nearest
 from labnb.sim.demo import demo_bench
 from labnb.sim.dots import dots_bench
 

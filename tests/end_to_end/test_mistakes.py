@@ -13,7 +13,7 @@ MISTAKES = {
     '%%measure iv\nfor x in sweep([1, float("nan")]):\n    y: "A" = x': ["line 2", "value 1 is nan"],
     '%%measure iv\nfor x in sweep(0, 1 / 0, 3):\n    y: "A" = x': ["----> 2 for x", "ZeroDivisionError"],
     '%%measure a/b\ny: "A" = 1': ["run name 'a/b' cannot be used", "no '/'"],
-    '%%measure iv --evry 3\ny: "A" = 1': ["does not know --evry", "did you mean --every"],
+    '%%measure iv --evry 3\ny: "A" = 1': ["does not know --evry", "did you mean '--every'"],
     '%%measure iv --store /proc/nowhere\ny: "A" = 1': ["cannot be recorded below /proc/nowhere"],
     "%%measure iv\nfor x in sweep(range(5)):\n    psu.channel(1).set(voltage=99)\n    y: 'A' = x": [
         "----> 3     psu.channel(1)",

@@ -143,7 +143,7 @@ def test_a_ready_instrument_of_ours_takes_limits(library: str):
 
 
 def test_an_option_that_does_not_exist_names_the_nearest(library: str):
-    with pytest.raises(InstrumentError, match=r"unknown option 'simulated': did you mean 'simulate'"):
+    with pytest.raises(InstrumentError, match=r"unknown option 'simulated'; did you mean 'simulate'"):
         connect("keysight/34470A", simulated=True, simulate=True, visa_library=library)
     with pytest.raises(InstrumentError, match=r"not both"):
         connect(Multimeter, driver=PowerSupply, address=DMM_ADDRESS, visa_library=library)
@@ -274,3 +274,16 @@ def test_the_first_cell_connects_only_what_it_needs(bench: Bench, bench_name: st
     lab.close()
     assert lab.scope.closed
     assert lab.smu.closed
+
+
+@pytest.mark.parametrize("key", [None, 5, 2.5, [], {}, ("a", "b"), b"GPIB0::1::INSTR"])
+def test_what_is_no_instrument_is_refused(key):
+    with pytest.raises(InstrumentError, match=r"is no instrument: expected a model, a VISA address"):
+        connect(key)
+
+
+def test_a_drivers_module_that_fails_to_import_is_named(tmp_path, monkeypatch):
+    (tmp_path / "broken_driver.py").write_text("1 / 0")
+    monkeypatch.syspath_prepend(tmp_path)
+    with pytest.raises(InstrumentError, match=r"'broken_driver:Meter' cannot be imported: ZeroDivisionError"):
+        connect("broken_driver:Meter", address="GPIB0::1::INSTR")

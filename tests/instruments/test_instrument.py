@@ -195,7 +195,7 @@ async def test_what_is_chained_behind_a_failure_is_not_done(psu: PowerSupply):
 
 async def test_a_chain_is_awaited_and_gives_the_channel(psu: PowerSupply):
     channel = await psu.channel(1).set(voltage=1.0, current_limit=0.1).on()
-    assert repr(channel) == "<psu channel 1: 1 V, 0.1 A>"
+    assert repr(channel) == "<psu channel 1: current 0.1 A, voltage 1 V>"
     assert psu.link.sent[-2:] == ["OUTP ON,(@1)", "SYST:ERR?"]
 
 

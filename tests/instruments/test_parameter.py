@@ -194,7 +194,7 @@ def test_parameters_are_listed_in_order_and_offered_for_completion(source: Gener
     ]  # fmt: skip
     assert {"shape", "output", "add_parameter"} <= set(dir(source))
     assert source.parameters["shape"] is source.shape
-    with pytest.raises(InstrumentError, match=r"unknown parameter 'shap': did you mean 'shape'"):
+    with pytest.raises(InstrumentError, match=r"unknown parameter 'shap'; did you mean 'shape'"):
         source.get("shap")
 
 

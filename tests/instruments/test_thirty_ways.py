@@ -1,6 +1,6 @@
 """However 5 V is asked for, with a limit of 3.3 V it is refused, and the instrument has not heard of it.
 
-Each way is one line of a table. Other kinds of ways (channels, adapters, meta instruments, panels) add lines with `@way`.
+Each way is one line of a table. The other instruments have theirs in test_other_ways.py.
 """
 
 import asyncio
@@ -18,7 +18,11 @@ from labnb.instruments import (
     Parameter,
     PowerSupply,
     Reading,
+    channel,
     connect,
+    group,
+    scaled,
+    through,
 )
 from labnb.sim import Bench, find_bench
 
@@ -75,6 +79,14 @@ WAYS: dict[str, Way] = {
     "parameter, checked": lambda psu: psu.level.limit(3.3).check(5),
     "added parameter": lambda psu: psu.added.limit(3.3).set(5),
     "added parameter, function": lambda psu: psu.by_function.limit(3.3).set(5),
+    "channel of a parameter": lambda psu: channel(psu.level).set(5),
+    "channel of a parameter, limited": lambda psu: channel(psu.added, limits=3.3).set(5),
+    "channel of a function": lambda psu: channel((lambda: 0.0, psu.level.set)).set(5),
+    "channel of the facade": lambda psu: channel(lambda volts: psu.channel(1).set(voltage=volts)).set(5),
+    "channel, checked by a sweep": lambda psu: channel(psu.level.limit(3.3)).check(5),
+    "meta, scaled": lambda psu: scaled(psu.level, 2.0).set(10),
+    "meta, a group": lambda psu: group({"a": psu.level.limit(3.3), "b": psu.added}, name="both").set({"a": 5, "b": 1}),
+    "meta, through functions": lambda psu: through(psu.level, lambda x: x * 5).set(1),
     "parameter without a limit of its own": lambda psu: psu.level.set(5),
     "parameter without a limit of its own, ramped": lambda psu: psu.level.limit(max_step=10).set(5),
     "added parameter, function without a limit": lambda psu: psu.unaware.set(5),
@@ -107,9 +119,16 @@ WAYS: dict[str, Way] = {
             "VOLT UP,(@1)",
             "VOLT INF,(@1)",
             "VOLT 1,(@1);VOLT 5,(@1)",
+            "OUTP:TRAC ON",
+            "OUTP:PAIR SER",
+            "INST:COUP:TRIG ALL",
+            "INIT (@1)",
+            "*TRG",
             "OUTP OFF,(@1);:VOLT 5,(@1)",
             "SOUR:CURR 0.1,(@1);VOLT 5,(@1)",
             "VOLT 1,(@1)\nVOLT 5,(@1)",
+            "*CLS\rVOLT 5,(@1)",
+            "VOLT? (@1)\rVOLT 5,(@1)",
             'DISP:TEXT "VOLT;";:VOLT 5,(@1)',
             "APPL CH1,5,0.1",
             "APPLY 5,0.1,(@1)",
@@ -125,16 +144,6 @@ WAYS: dict[str, Way] = {
         )
     },
 }
-
-
-def way(name: str) -> Callable[[Way], Way]:
-    """Add a way to the table."""
-
-    def add(reach: Way) -> Way:
-        WAYS[name] = reach
-        return reach
-
-    return add
 
 
 @pytest.fixture
@@ -182,6 +191,36 @@ def test_what_the_limit_does_not_forbid_is_sent(psu: PowerSupply, text: str):
     psu.write(text)
 
 
+@pytest.mark.parametrize(
+    "switch_on",
+    [
+        lambda psu: psu.channel(1).on(),
+        lambda psu: psu.channel(1).off().on(),
+        lambda psu: psu.write("OUTP ON,(@1)"),
+        lambda psu: psu.write("outp:stat 1"),
+        lambda psu: psu.write("OUTP ON,(@1:3)"),
+        lambda psu: psu.write("VOLT 1,(@1);OUTP ON,(@1)"),
+        lambda psu: psu.query("OUTP ON,(@1);*OPC?"),
+    ],
+)
+def test_what_was_set_before_there_was_a_limit_is_not_switched_on(lab: DemoBench, bench_name: str, switch_on: Way):
+    lab.psu.write("VOLT 5,(@1)")
+    lab.psu.channel(1).limit(voltage=(0, 3.3))
+    with pytest.raises(LimitError, match=r"channel 1 voltage, as set in the supply, = 5 V.*nothing was sent"):
+        switch_on(lab.psu)
+    assert not find_bench(bench_name)["psu"].output(1)
+    lab.psu.write("OUTP ON,(@2)")
+    lab.psu.channel(1).set(voltage=1)
+    switch_on(lab.psu)
+    assert find_bench(bench_name)["psu"].output(1)
+
+
+def test_a_query_that_sets_makes_what_was_known_unknown(lab: DemoBench):
+    lab.psu.channel(1).set(voltage=1)
+    assert lab.psu.query("VOLT 2,(@1);*OPC?") == "1"
+    assert lab.psu.known == {}
+
+
 def test_queries_of_a_limited_quantity_are_answered(psu: PowerSupply):
     assert float(psu.query("VOLT? MAX,(@1)").result()) > 5
     assert float(psu.query("VOLT? (@1)").result()) == 1.0
@@ -194,3 +233,12 @@ def test_without_a_limit_everything_is_sent(lab: DemoBench, bench_name: str):
 
 def test_there_are_at_least_thirty_ways():
     assert len(WAYS) >= 30
+
+
+def test_a_ramp_starts_from_where_another_method_has_left_the_quantity(psu: PowerSupply, bench_name: str):
+    psu.level.limit(max_step=0.5).set(1.0)
+    psu.channel(1).set(voltage=3.0)
+    simulated = find_bench(bench_name)["psu"]
+    before = len(simulated.log)
+    psu.level.set(2.0)
+    assert [text for text in simulated.log[before:] if text.startswith("VOLT ")] == ["VOLT 2.5,(@1)", "VOLT 2,(@1)"]

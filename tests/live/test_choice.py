@@ -85,7 +85,7 @@ def test_plot_of_three_asks_for_a_map():
         (("volts", "current"), "did you mean 'voltage'"),
         (("voltage",), "give two names"),
         (("voltage", "voltage", "current"), "two different axes"),
-        (("voltage", "temperature"), "there is: stage, current"),
+        (("voltage", "temperature"), "there are stage, current"),
     ],
 )
 def test_a_plot_that_cannot_be_says_what_can(plot, says):

@@ -271,7 +271,7 @@ def test_the_line_is_understood():
         ("a b", "two names"),
         ("a/b", "name 'a/b'"),
         ("a-b", "letters, digits"),
-        ("--evry 1s", "did you mean --every"),
+        ("--evry 1s", "did you mean '--every'"),
         ("--every", "needs a value"),
         ("--every 1x", "is not a time"),
         ("--every 0s", "longer than zero"),

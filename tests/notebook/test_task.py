@@ -59,9 +59,9 @@ def test_a_measurement_names_the_tasks_that_go_with_it():
     assert parse_line("iv --with ramp,pulse --with pump").tasks == ("ramp", "pulse", "pump")
     task = compile_task(TaskRequest("ramp"), "pass", "<c>", {})
     assert known_task("ramp", {"ramp": task}) is task
-    with pytest.raises(PlanError, match=r"no task is called 'rmap': did you mean ramp\? known: ramp"):
+    with pytest.raises(PlanError, match=r"no task is called 'rmap'; did you mean 'ramp'\? there are ramp"):
         known_task("rmap", {"ramp": task})
-    with pytest.raises(PlanError, match="known: none yet; a %%task x cell makes one"):
+    with pytest.raises(PlanError, match="there are none; a %%task x cell makes one"):
         known_task("x", {})
 
 

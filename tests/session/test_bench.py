@@ -178,3 +178,48 @@ async def test_a_command_that_the_instrument_refuses_is_named_and_everything_is_
 async def test_a_file_that_is_not_there_is_said(tmp_path):
     with pytest.raises(BenchFileError, match=r"nowhere\.yaml cannot be read"):
         await Bench.open(tmp_path / "nowhere.yaml")
+
+
+LIMITED = """\
+simulate: true
+clock: skip
+instruments:
+  load:
+    profile: keysight/EL33133A
+    address: "USB0::0x2A8D::0x3802::MY61001234::INSTR"
+    safety_limits: {current: {max: 1}}
+  awg:
+    profile: keysight/EDU33212A
+    address: "TCPIP0::192.0.2.22::inst0::INSTR"
+    safety_limits: {channels: {1: {voltage: {min: -1, max: 1}}}}
+  smu:
+    profile: keithley/2400
+    address: "GPIB0::24::INSTR"
+    safety_limits: {voltage: {max: 2}, current: {min: -0.05, max: 0.05}}
+  psu: {profile: keysight/EDU36311A, address: "USB0::0x2A8D::0x8F01::CN6123::INSTR", leave_on: true}
+automation:
+  post_experiment: ["psu: output all off"]
+"""
+
+
+async def test_limits_of_a_file_hold_for_all_of_its_instruments(tmp_path):
+    (tmp_path / "bench.yaml").write_text(LIMITED)
+    async with await Bench.open(tmp_path / "bench.yaml") as bench:
+        for forbidden in (
+            lambda: bench.load.set_load(2),
+            lambda: bench.load.write("CURR 2"),
+            lambda: bench.awg.channel(1).set(amplitude=1.5, offset=0.5),
+            lambda: bench.awg.write("SOUR1:VOLT 3"),
+            lambda: bench.smu.source_voltage(3, compliance=0.01),
+            lambda: bench.smu.source_voltage(1, compliance=0.1),
+            lambda: bench.smu.write("SOUR:VOLT 3"),
+        ):
+            with pytest.raises(LimitError):
+                await forbidden()
+
+
+async def test_what_a_file_switches_off_is_off_though_it_may_stay_on(tmp_path):
+    (tmp_path / "bench.yaml").write_text(LIMITED)
+    async with await Bench.open(tmp_path / "bench.yaml") as bench:
+        await bench.psu.channel(1).on()
+    assert not simulated(tmp_path / "bench.yaml")["psu"].output(1)

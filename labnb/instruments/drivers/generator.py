@@ -1,18 +1,18 @@
 """Waveform generators of the Keysight EDU33210 and 33500B families."""
 
 import math
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from dataclasses import replace
 from functools import partial
-from typing import TYPE_CHECKING, Any, ClassVar, Self
+from typing import TYPE_CHECKING, ClassVar, Self
 
-from labnb.core import LimitError, LinkError
+from labnb.core import LimitError, LinkError, unknown
 from labnb.instruments.action import Action
-from labnb.instruments.drivers.by_hand import LimitedByHand
-from labnb.instruments.drivers.part import Part, check_number, limit_parts
+from labnb.instruments.drivers.part import Part
 from labnb.instruments.drivers.wave import FUNCTIONS, UNTIMED, Wave
 from labnb.instruments.guard import Setting
-from labnb.instruments.limits import Bounds, to_number, unknown
+from labnb.instruments.instrument import Instrument
+from labnb.instruments.limits import Bounds, to_number
 
 if TYPE_CHECKING:
     from numpy.typing import ArrayLike
@@ -29,7 +29,7 @@ _FULL_SCALE = 32767
 _ARBITRARY = "LABNB"
 
 
-class Generator(LimitedByHand):
+class Generator(Instrument):
     """A generator with two outputs of 50 Ohm.
 
     ```python
@@ -42,21 +42,40 @@ class Generator(LimitedByHand):
 
     models = tuple(_RATINGS)
     safe_state = ("OUTP1 OFF", "OUTP2 OFF")
+    channel_numbers = (1, 2)
+    limitable: ClassVar[Mapping[str, str]] = {"channel {} voltage": "V", "channel {} frequency": "Hz"}
     settings = (
-        Setting("VOLTage:HIGH", "channel {} voltage"),
-        Setting("VOLTage:LOW", "channel {} voltage"),
         Setting("FREQuency", "channel {} frequency"),
+        Setting("OUTPut", "channel {} output", switch=True),
     )
-    reaching = ("VOLT", "APPL", "FUNC", "OUTP", "FREQ", "SWE", "AM", "FM", "SUM", "COMB", "TRAC", "DATA", "MMEM", "RCL")
+    unseen = (
+        "VOLTage", "APPLy", "FUNCtion", "OUTPut", "FREQuency", "SWEep", "AM", "FM", "SUM", "COMBine", "TRACe", "DATA",
+        "MMEMory", "RATE", "MARKer", "COUPle", "LIST",
+    )  # fmt: skip
+    """The highest voltage is made of offset, amplitude, load and function: `GeneratorChannel.set` knows all of them."""
 
     def channel(self, number: int) -> "GeneratorChannel":
         """Return output 1 or 2."""
-        check_number(self, number, (1, 2))
+        self.check_channel(number)
         return GeneratorChannel(self, number)
 
-    def set_limits(self, limits: Mapping[Any, Any]) -> None:  # Any: as people write it; checked there
-        """Declare safety limits by channel: `{1: {"voltage": (0, 3.3), "frequency": (None, 1e6)}}`."""
-        limit_parts(self, limits, self.channel)
+    def range_of(self, name: str) -> Bounds | None:
+        """Return the frequencies of a sine, the widest that there are."""
+        if not name.endswith("frequency"):
+            return None
+        return Bounds(1e-6, _RATINGS[self.identity.model][0]["sine"], "Hz", "range")
+
+    def reached(self, name: str) -> Iterable[float]:
+        """Return the lowest and the highest voltage that an output is known to give."""
+        if not name.endswith("voltage"):
+            return super().reached(name)
+        ends = (super(Generator, self).reached(name.replace("voltage", end)) for end in ("low", "high"))
+        return [volts for end in ends for volts in end]
+
+    def weigh(self, name: str, value: object) -> None:
+        """Raise LimitError if what is set in the generator may not be given."""
+        if name.endswith(" output") and value is True:
+            self.channel(int(name.split()[1])).check_present()
 
     def trigger(self) -> Action[None]:
         """Begin the bursts that wait for it."""
@@ -65,8 +84,6 @@ class Generator(LimitedByHand):
 
 class GeneratorChannel(Part):
     """One output of a generator."""
-
-    units: ClassVar[Mapping[str, str]] = {"voltage": "V", "frequency": "Hz"}
 
     def set(
         self,
@@ -147,7 +164,7 @@ class GeneratorChannel(Part):
 
     def on(self) -> Self:
         """Switch the output on. If it has limits, what is set in the generator is checked against them before."""
-        return self._step(self._switch_on)
+        return self._switch_on(f"OUTP{self._number} ON")
 
     def off(self) -> Self:
         """Switch the output off."""
@@ -187,9 +204,10 @@ class GeneratorChannel(Part):
         if wave.function not in UNTIMED:
             self._safe("frequency", wave.frequency)
 
-    def _switch_on(self) -> None:
-        self._check(self._present())
-        self._owner.send(f"OUTP{self._number} ON")
+    def check_present(self) -> None:
+        """Raise LimitError if limits or interlocks forbid what is set in the generator. Blocking, in the lane."""
+        if self._owner.safety or self._owner.interlocks:
+            self._check(self._present())
 
     def _set(self, function: str | None, numbers: Mapping[str, float], duty: float | None, extras: list[str]) -> None:
         before = self._present()
@@ -200,9 +218,10 @@ class GeneratorChannel(Part):
             if after.function not in ("square", "pulse"):
                 raise LimitError(f"{self._where}: {after.function} has no duty cycle; nothing was sent")
             extras = [*extras, f"{self._source}FUNC:{FUNCTIONS[after.function]}:DCYC {duty!r}"]
-        self._doubt(*numbers)
+        self._doubt(*numbers, "low", "high")
         self._owner.send(*self._steps(before, after), *extras)
         self._remember({name: (value, "Hz" if name == "frequency" else "V") for name, value in numbers.items()})
+        self._remember({"low": (after.low, "V"), "high": (after.high, "V")})
 
     def _steps(self, before: Wave, after: Wave) -> list[str]:
         """Return the commands from one wave to the other, in an order that never goes beyond both."""
@@ -221,17 +240,18 @@ class GeneratorChannel(Part):
     def _set_load(self, ohms: float) -> None:
         before = self._present()
         ratio = replace(before, load=ohms).share / before.share
-        self._check(replace(before, load=ohms, amplitude=before.amplitude * ratio, offset=before.offset * ratio))
-        self._doubt("amplitude", "offset", "load")
+        after = replace(before, load=ohms, amplitude=before.amplitude * ratio, offset=before.offset * ratio)
+        self._check(after)
+        self._doubt("amplitude", "offset", "load", "low", "high")
         self._owner.send(f"OUTP{self._number}:LOAD {'INF' if math.isinf(ohms) else f'{ohms:.9g}'}")
-        self._remember({"load": (ohms, "Ohm")})
+        self._remember({"load": (ohms, "Ohm"), "low": (after.low, "V"), "high": (after.high, "V")})
 
     def _upload(self, text: str, levels: Mapping[str, float], rate: float) -> None:
         before = self._present()
         after = replace(before, function="arbitrary", **levels)
         self._check(after)
         after.check(self._where, {})
-        self._doubt(*levels, "frequency")
+        self._doubt(*levels, "frequency", "low", "high")
         self._owner.send(
             f"{self._source}DATA:VOL:CLE",
             f"{self._source}DATA:ARB:DAC {_ARBITRARY},{text}",
@@ -239,4 +259,5 @@ class GeneratorChannel(Part):
             f"{self._source}FUNC:ARB:SRAT {rate!r}",
             *self._steps(before, after),
         )
-        self._remember({name: (value, "V") for name, value in levels.items()} | {"sample rate": (rate, "1/s")})
+        known = {**levels, "low": after.low, "high": after.high}
+        self._remember({name: (value, "V") for name, value in known.items()} | {"sample rate": (rate, "1/s")})

@@ -2,14 +2,13 @@
 
 from collections.abc import Mapping
 from dataclasses import dataclass
-from functools import partial
-from typing import Any
+from typing import ClassVar
 
-from labnb.core import LimitError, LinkError, present_clock
+from labnb.core import LimitError, LinkError, present_clock, unknown
 from labnb.instruments.action import Action
-from labnb.instruments.drivers.by_hand import LimitedByHand
 from labnb.instruments.guard import Setting
-from labnb.instruments.limits import Bounds, to_bounds, to_number, unknown
+from labnb.instruments.instrument import Instrument
+from labnb.instruments.limits import Bounds, to_number
 from labnb.instruments.reading import Reading, to_numbers
 
 
@@ -28,10 +27,9 @@ _MODES = {
     "CP": _Mode("power", "POW", Bounds(0.0, 255.0, "W", "range")),
     "CR": _Mode("resistance", "RES", Bounds(0.08, 4000.0, "Ohm", "range")),
 }
-_QUANTITIES = {mode.quantity: mode.range.unit for mode in _MODES.values()}
 
 
-class ElectronicLoad(LimitedByHand):
+class ElectronicLoad(Instrument):
     """A load with one input: 150 V, 40 A, 250 W.
 
     ```python
@@ -46,15 +44,26 @@ class ElectronicLoad(LimitedByHand):
 
     models = ("EL33133A",)
     safe_state = ("INP OFF",)
-    settings = tuple(Setting(mode.word, mode.quantity) for mode in _MODES.values())
-    reaching = ("CURR", "VOLT", "POW", "RES", "FUNC", "MODE", "INP", "OUTP", "TRAN", "TRG", "LIST", "RCL")
+    limitable: ClassVar[Mapping[str, str]] = {mode.quantity: mode.range.unit for mode in _MODES.values()}
+    settings = (
+        *(Setting(mode.word, mode.quantity) for mode in _MODES.values()),
+        Setting("INPut", "input", switch=True),
+        Setting("OUTPut", "input", switch=True),
+    )
+    unseen = (
+        "CURRent", "VOLTage", "POWer", "RESistance", "FUNCtion", "MODE", "INPut", "OUTPut", "TRANsient", "TRIGger",
+        "*TRG", "INITiate", "LIST", "BATTery",
+    )  # fmt: skip
+    """What is drawn is made of the mode and its level: `set_mode` and `enable_input` ask for both."""
 
-    def set_limits(self, limits: Mapping[Any, Any]) -> None:  # Any: as people write it; checked here
-        """Declare safety limits: `{"current": 5, "resistance": (10, None)}`."""
-        for quantity, limit in limits.items():
-            if quantity not in _QUANTITIES:
-                raise LimitError(f"{self.name}: {unknown(quantity, tuple(_QUANTITIES), 'quantity to limit')}")
-            self.safety[quantity] = to_bounds(limit, _QUANTITIES[quantity], f"{self.name} {quantity}")
+    def range_of(self, name: str) -> Bounds | None:
+        """Return what the load can be set to."""
+        return next((mode.range for mode in _MODES.values() if mode.quantity == name), None)
+
+    def weigh(self, name: str, value: object) -> None:
+        """Raise LimitError if the level of the present mode may not be brought into force."""
+        if name == "input" and (self.safety or self.interlocks):
+            self._check_present(self._mode())
 
     def set_mode(self, mode: str) -> Action[None]:
         """Hold current ("CC"), voltage ("CV"), power ("CP") or resistance ("CR") constant.
@@ -84,7 +93,10 @@ class ElectronicLoad(LimitedByHand):
 
     def enable_input(self, on: bool = True) -> Action[None]:
         """Switch the input on or off. Before on, the level set in the load is checked against the limits."""
-        return self.act(partial(self._switch_on) if on else partial(self.send, "INP OFF"))
+        if not on:
+            return self.act(self.send, "INP OFF")
+        self.unlocked("input", True, f"{self.name} input")
+        return self.act(self._switch_on)
 
     def get_input_state(self) -> Action[bool]:
         """Ask whether the input is on."""
@@ -115,7 +127,7 @@ class ElectronicLoad(LimitedByHand):
         self.send(f"FUNC {mode.word}")
 
     def _switch_on(self) -> None:
-        self._check_present(self._mode())
+        self.weigh("input", True)
         self.send("INP ON")
 
     def _set_load(self, level: float) -> None:

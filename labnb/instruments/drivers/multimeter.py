@@ -3,10 +3,10 @@
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
-from labnb.core import LimitError, present_clock
+from labnb.core import LimitError, present_clock, unknown
 from labnb.instruments.action import Action
 from labnb.instruments.drivers.halting import HaltingInstrument
-from labnb.instruments.limits import Bounds, unknown
+from labnb.instruments.limits import Bounds
 from labnb.instruments.reading import Reading, to_numbers
 
 if TYPE_CHECKING:

@@ -1,12 +1,10 @@
 """Oscilloscopes of the Keysight InfiniiVision 1000 X-Series."""
 
-from collections.abc import Mapping
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 from labnb.core import LimitError, LinkTimeout, present_clock
 from labnb.instruments.action import Action
 from labnb.instruments.drivers.halting import HaltingInstrument
-from labnb.instruments.drivers.part import check_number, limit_parts
 from labnb.instruments.drivers.scope_channel import ScopeChannel, choose
 from labnb.instruments.drivers.trace import Screenshot, Trace, traces_of
 from labnb.instruments.limits import Bounds, to_number
@@ -36,16 +34,20 @@ class Oscilloscope(HaltingInstrument):
 
     models = ("DSOX1202A", "DSOX1202G", "DSOX1204A", "DSOX1204G")
 
+    channel_numbers = (1, 2, 3, 4)
+
     _single = False  # what was begun last waits for one trigger
+
+    def check_channel(self, number: object) -> None:
+        """Raise LimitError if the oscilloscope has no channel `number`."""
+        if self.identity.model.startswith("DSOX1202"):
+            self.channel_numbers = (1, 2)
+        super().check_channel(number)
 
     def channel(self, number: int) -> "ScopeChannel":
         """Return channel 1 to 4."""
-        self._check_channel(number)
+        self.check_channel(number)
         return ScopeChannel(self, number)
-
-    def set_limits(self, limits: Mapping[Any, Any]) -> None:  # Any: as people write it; checked there
-        """Refuse limits: there is nothing to set that could do harm."""
-        limit_parts(self, limits, self.channel)
 
     # ---- when to look
 
@@ -78,7 +80,7 @@ class Oscilloscope(HaltingInstrument):
 
         `wait`: without such an edge, wait for ever (True), or show what there is (False). None leaves a setting as it is.
         """
-        self._check_channel(source)
+        self.check_channel(source)
         commands = [":TRIG:MODE EDGE", f":TRIG:EDGE:SOUR CHAN{source}"]
         values: dict[str, tuple[float, str]] = {}
         if level is not None:
@@ -130,7 +132,7 @@ class Oscilloscope(HaltingInstrument):
         Raises LinkTimeout if there is no trigger within `timeout_s`.
         """
         for number in channels:
-            self._check_channel(number)
+            self.check_channel(number)
         if not channels or len(set(channels)) != len(channels):
             raise LimitError(f"{self.name}: read_channels(1, 2) takes different channels, got {channels}")
         return self.act(self._read, channels, timeout_s)
@@ -172,9 +174,6 @@ class Oscilloscope(HaltingInstrument):
         return self.act(lambda: Screenshot(self.link.query_block(":DISP:DATA? PNG")))
 
     # ---- in the lane
-
-    def _check_channel(self, number: object) -> None:
-        check_number(self, number, (1, 2) if self.identity.model.startswith("DSOX1202") else (1, 2, 3, 4))
 
     def _apply(self, commands: list[str], values: dict[str, tuple[float, str]]) -> None:
         for name in values:
@@ -222,7 +221,7 @@ class Oscilloscope(HaltingInstrument):
         return Trace(number, tuple(fields), self.link.query_block(":WAV:DATA?"))
 
     def _measure(self, what: str, channel: int, unit: str) -> Action[Reading]:
-        self._check_channel(channel)
+        self.check_channel(channel)
         return self.act(self._measured, f":MEAS:{what}? CHAN{channel}", unit)
 
     def _measured(self, query: str, unit: str) -> Reading:

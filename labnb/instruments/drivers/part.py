@@ -1,12 +1,12 @@
 """What the numbered parts of an instrument have in common: steps that chain, and limits by channel."""
 
-from collections.abc import Callable, Generator, Mapping, Sequence
-from typing import Any, ClassVar, Self
+from collections.abc import Callable, Generator, Mapping
+from functools import partial
+from typing import Any, Self
 
-from labnb.core import LimitError
 from labnb.instruments.action import Action, then
 from labnb.instruments.instrument import Instrument
-from labnb.instruments.limits import Limit, to_bounds, unknown
+from labnb.instruments.limits import Limit
 
 
 class Part(Action["Part"]):
@@ -15,21 +15,15 @@ class Part(Action["Part"]):
     A step that follows another in a chain is left undone if that one fails.
     """
 
-    units: ClassVar[Mapping[str, str]] = {}
-    """The quantities that can be limited, and their units."""
-
     def __init__(self, owner: Instrument, number: int, earlier: Action[None] | None = None) -> None:
         self._owner, self._number, self._earlier = owner, number, earlier
 
     def limit(self, **limits: Limit) -> Self:
-        """Forbid values outside of (low, high), or beyond a magnitude, from now on; by quantity, in its unit."""
-        for quantity, limit in limits.items():
-            if quantity not in self.units:
-                raise LimitError(f"{self._owner.name}: {unknown(quantity, tuple(self.units), 'quantity to limit')}")
-            if limit is not None:
-                name = self._name(quantity)
-                bounds = to_bounds(limit, self.units[quantity], f"{self._owner.name} {name}")
-                self._owner.safety[name] = bounds
+        """Forbid values outside of (low, high), or beyond a magnitude, from now on; by quantity, in its unit.
+
+        None leaves a limit as it is.
+        """
+        self._owner.set_limits({self._number: limits})
         return self
 
     def result(self) -> Self:
@@ -54,6 +48,16 @@ class Part(Action["Part"]):
         name = self._name(quantity)
         self._owner.permit(name, value, f"{self._owner.name} {name}")
 
+    def _switch_on(self, command: str) -> Self:
+        """Switch `output` on by `command`, if interlocks allow it and what the instrument would give is allowed."""
+        name = self._name("output")
+        self._owner.unlocked(name, True, f"{self._owner.name} {name}")
+        return self._step(partial(self._switched_on, name, command))
+
+    def _switched_on(self, name: str, command: str) -> None:
+        self._owner.weigh(name, True)
+        self._owner.send(command)
+
     def _remember(self, values: Mapping[str, tuple[float, str]]) -> None:
         self._owner.known.update({self._name(quantity): pair for quantity, pair in values.items()})
 
@@ -73,17 +77,3 @@ class Part(Action["Part"]):
             f"{name.removeprefix(start)} {value:g} {unit}".rstrip() for name, (value, unit) in known.items()
         )
         return f"<{self._owner.name} channel {self._number}: {values or 'not set yet'}>"
-
-
-def check_number(owner: Instrument, number: object, channels: Sequence[int]) -> None:
-    """Raise LimitError if the instrument has no channel `number`."""
-    if number not in channels:
-        raise LimitError(f"{owner.name} has channels {', '.join(map(str, channels))}, no channel {number!r}")
-
-
-def limit_parts(owner: Instrument, limits: Mapping[Any, Any], part: Callable[[int], Part]) -> None:
-    """Declare safety limits by channel: `{1: {"voltage": (0, 3.3)}}`. Any: as people write it; checked here."""
-    for number, quantities in limits.items():
-        if not isinstance(quantities, Mapping):
-            raise LimitError(f"{owner.name}: limits are given as {{1: {{'voltage': (0, 3.3)}}}}, got {limits!r}")
-        part(number).limit(**quantities)

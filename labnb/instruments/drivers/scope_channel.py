@@ -4,10 +4,10 @@ from collections.abc import Mapping
 from functools import partial
 from typing import Self
 
-from labnb.core import LimitError
+from labnb.core import LimitError, unknown
 from labnb.instruments.drivers.part import Part
 from labnb.instruments.instrument import Instrument
-from labnb.instruments.limits import Bounds, to_number, unknown
+from labnb.instruments.limits import Bounds, to_number
 
 
 class ScopeChannel(Part):

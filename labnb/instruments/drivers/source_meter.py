@@ -3,14 +3,13 @@
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from functools import partial
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, ClassVar, cast
 
 from labnb.core import InstrumentError, LimitError, LinkError, present_clock
 from labnb.instruments.action import Action
-from labnb.instruments.drivers.by_hand import LimitedByHand
 from labnb.instruments.drivers.halting import HaltingInstrument
 from labnb.instruments.guard import Setting
-from labnb.instruments.limits import Bounds, to_bounds, to_number, unknown
+from labnb.instruments.limits import Bounds, to_number
 from labnb.instruments.parameter import Switch
 from labnb.instruments.reading import Reading, to_numbers
 
@@ -40,7 +39,7 @@ class Measured:
         return self.voltage / self.current if self.current else float("nan")
 
 
-class SourceMeter(HaltingInstrument, LimitedByHand):
+class SourceMeter(HaltingInstrument):
     """A source of voltage or current, up to a compliance, that measures both.
 
     ```python
@@ -56,18 +55,37 @@ class SourceMeter(HaltingInstrument, LimitedByHand):
     models = tuple(_RATINGS)
     remote_sensing = Switch("SYST:RSEN ON", "SYST:RSEN OFF", "SYST:RSEN?", doc="Sense by four wires")
     safe_state = ("OUTP OFF",)
-    settings = tuple(Setting(f"SOURce:{word}", quantity) for quantity, word in _WORDS.items())
-    reaching = ("SOUR", "PROT", "OUTP", "CONF", "TRIG", "INIT", "RCL")
-    reaching_questions = ("MEAS", "CONF")  # a 2400 switches its output on for them
+    limitable: ClassVar[Mapping[str, str]] = _UNITS
+    settings = (
+        *(Setting(f"SOURce:{word}", quantity, weighed=True) for quantity, word in _WORDS.items()),
+        Setting("OUTPut", "output", switch=True),
+    )
+    unseen = ("SOURce", "PROTection", "OUTPut", "CONFigure", "TRIGger", "INITiate", "MEASure?", "CONFigure?")
+    """A 2400 switches its output on to answer MEASure?, and a level means little without the compliance."""
 
     _cycles: float | None = None
 
-    def set_limits(self, limits: Mapping[Any, Any]) -> None:  # Any: as people write it; checked here
-        """Declare safety limits: `{"voltage": (0, 4), "current": 0.1}`."""
-        for quantity, limit in limits.items():
-            if quantity not in _UNITS:
-                raise LimitError(f"{self.name}: {unknown(quantity, tuple(_UNITS), 'quantity to limit')}")
-            self.safety[quantity] = to_bounds(limit, _UNITS[quantity], f"{self.name} {quantity}")
+    def range_of(self, name: str) -> Bounds | None:
+        """Return what the instrument can be set to, in one direction or the other."""
+        most = max((ratings[name == "current"] for ratings in _RATINGS[self.identity.model]), default=0.0)
+        return Bounds(-most, most, _UNITS[name], "range") if name in _UNITS else None
+
+    def reached(self, name: str) -> Iterable[float]:
+        """Return the level, or the compliance in the direction of the level, that is known."""
+        most, unit = self.known.get("compliance", (None, ""))
+        if most is None or unit != _UNITS.get(name):
+            return super().reached(name)
+        return [-most if level < 0 else most for level in super().reached(_OTHER[name])]
+
+    def weigh(self, name: str, value: object) -> None:
+        """Raise LimitError if the level, set or to be brought into force, may not be given with the compliance set."""
+        if name not in ("output", *_UNITS) or not (self.safety or self.interlocks):
+            return
+        if name == "output":
+            function = self.ask("SOUR:FUNC?")
+            name = "current" if function.startswith("CURR") else "voltage"
+            value = self.ask_number(f"SOUR:{_WORDS[name]}?")
+        self._allow(name, cast(float, value), self._compliance(name))
 
     def source_voltage(self, volts: float, *, compliance: float | None = None) -> Action[None]:
         """Hold `volts`, with at most `compliance` amperes (None: as set); the output stays on or off as it is.
@@ -85,6 +103,7 @@ class SourceMeter(HaltingInstrument, LimitedByHand):
 
     def on(self) -> Action[None]:
         """Switch the output on. If there are limits, what is set in the instrument is checked against them before."""
+        self.unlocked("output", True, f"{self.name} output")
         return self.act(self._switch_on)
 
     def off(self) -> Action[None]:
@@ -180,10 +199,7 @@ class SourceMeter(HaltingInstrument, LimitedByHand):
             self.known["compliance"] = (compliance, _UNITS[other])
 
     def _switch_on(self) -> None:
-        if self.safety or self.interlocks:
-            function = self.ask("SOUR:FUNC?")
-            quantity = "current" if function.startswith("CURR") else "voltage"
-            self._allow(quantity, self.ask_number(f"SOUR:{_WORDS[quantity]}?"), self._compliance(quantity))
+        self.weigh("output", True)
         self.send("OUTP ON")
 
     def _prepare(self, nplc: float) -> None:

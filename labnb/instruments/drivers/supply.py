@@ -1,15 +1,15 @@
 """Power supplies of the Keysight EDU36311A and E3631xA families."""
 
 import math
-from collections.abc import Callable, Generator, Mapping
+from collections.abc import Mapping
 from functools import partial
-from typing import Any, ClassVar
+from typing import ClassVar, Self
 
-from labnb.core import LimitError
-from labnb.instruments.action import Action, then
+from labnb.instruments.action import Action
+from labnb.instruments.drivers.part import Part
 from labnb.instruments.guard import Setting
 from labnb.instruments.instrument import Instrument
-from labnb.instruments.limits import Bounds, Limit, exact_text, to_bounds, to_number, unknown
+from labnb.instruments.limits import Bounds, exact_text, to_number
 
 # Volts and amperes that each channel can be set to (data sheets: rating + 3 %).
 _RATINGS: dict[str, tuple[tuple[float, float], ...]] = {
@@ -18,6 +18,9 @@ _RATINGS: dict[str, tuple[tuple[float, float], ...]] = {
     "E36312A": ((6.18, 5.15), (25.75, 1.03), (25.75, 1.03)),
     "E36313A": ((6.18, 10.3), (25.75, 2.06), (25.75, 2.06)),
 }
+
+
+_UNITS = {"voltage": "V", "current": "A"}
 
 
 class PowerSupply(Instrument):
@@ -32,54 +35,38 @@ class PowerSupply(Instrument):
 
     models = tuple(_RATINGS)
     safe_state = ("OUTP OFF,(@1:3)",)
+    channel_numbers = (1, 2, 3)
+    limitable: ClassVar[Mapping[str, str]] = {f"channel {{}} {quantity}": unit for quantity, unit in _UNITS.items()}
     settings = (
         Setting("VOLTage", "channel {} voltage"),
         Setting("CURRent", "channel {} current"),
         Setting("APPLy", "channel {} voltage", "channel {} current"),
         Setting("OUTPut", "channel {} output", switch=True),
     )
+    unseen = ("*TRG", "TRIGger", "INITiate", "LIST", "PAIR", "TRACk", "COUPle")
+    """They bring into force what was prepared before, or set other outputs along."""
 
     def channel(self, number: int) -> "SupplyChannel":
         """Return channel 1, 2 or 3."""
-        if number not in (1, 2, 3):
-            raise LimitError(f"{self.name} has channels 1, 2 and 3, no channel {number!r}")
+        self.check_channel(number)
         return SupplyChannel(self, number)
 
     def range_of(self, name: str) -> Bounds | None:
         """Return what a channel can be set to: its rating."""
         _, number, quantity = name.split()
         rating = _RATINGS[self.identity.model][int(number) - 1][quantity == "current"]
-        return Bounds(0.0, rating, SupplyChannel.units[quantity], "range")
+        return Bounds(0.0, rating, _UNITS[quantity], "range")
 
-    def set_limits(self, limits: Mapping[Any, Any]) -> None:  # Any: as people write it; checked here
-        """Declare safety limits by channel: `{1: {"voltage": (0, 3.3), "current": 0.5}}`."""
-        for number, quantities in limits.items():
-            if not isinstance(quantities, Mapping):
-                raise LimitError(f"{self.name}: limits are given as {{1: {{'voltage': (0, 3.3)}}}}, got {limits!r}")
-            for quantity in quantities:
-                if quantity not in ("voltage", "current"):
-                    raise LimitError(f"{self.name}: {unknown(quantity, ('voltage', 'current'), 'quantity to limit')}")
-            self.channel(number).limit(**quantities)
+    def weigh(self, name: str, value: object) -> None:
+        """Raise LimitError if what is set in the supply may not be put out."""
+        if name.endswith(" output") and value is True:
+            self.channel(int(name.split()[1])).check_present()
 
 
-class SupplyChannel:
+class SupplyChannel(Part):
     """One output of a supply. Setting methods act at once, chain, and may be awaited."""
 
-    units: ClassVar[dict[str, str]] = {"voltage": "V", "current": "A"}
-
-    def __init__(self, supply: PowerSupply, number: int) -> None:
-        self._supply, self._number = supply, number
-
-    def limit(self, *, voltage: Limit = None, current: Limit = None) -> "SupplyChannel":
-        """Forbid settings outside of (low, high), or beyond a magnitude, from now on. None leaves a limit as it is."""
-        for quantity, limit in (("voltage", voltage), ("current", current)):
-            if limit is not None:
-                name = self._name(quantity)
-                bounds = to_bounds(limit, self.units[quantity], f"{self._supply.name} {name}")
-                self._supply.restrict(name, bounds)
-        return self
-
-    def set(self, *, voltage: float | None = None, current_limit: float | None = None) -> "ChannelStep":
+    def set(self, *, voltage: float | None = None, current_limit: float | None = None) -> Self:
         """Set volts and the current limit in amperes; the output stays on or off as it is.
 
         Raises LimitError before anything is sent, CommandError if the supply refuses.
@@ -91,33 +78,32 @@ class SupplyChannel:
         }
         return self._step(partial(self._set, settings))
 
-    def on(self) -> "ChannelStep":
+    def on(self) -> Self:
         """Switch the output on. If it has limits, what is set in the supply is checked against them before."""
-        self._supply.unlocked(self._name("output"), True, f"{self._supply.name} {self._name('output')}")
-        return self._step(self._switch_on)
+        return self._switch_on(f"OUTP ON,(@{self._number})")
 
-    def off(self) -> "ChannelStep":
+    def off(self) -> Self:
         """Switch the output off."""
-        return self._step(partial(self._supply.send, f"OUTP OFF,(@{self._number})"))
+        return self._step(partial(self._owner.send, f"OUTP OFF,(@{self._number})"))
 
     def get_voltage(self) -> Action[float]:
         """Measure the output voltage, in V."""
-        return self._supply.act(self._supply.ask_number, f"MEAS:VOLT? (@{self._number})")
+        return self._owner.act(self._owner.ask_number, f"MEAS:VOLT? (@{self._number})")
 
     def get_current(self) -> Action[float]:
         """Measure the output current, in A."""
-        return self._supply.act(self._supply.ask_number, f"MEAS:CURR? (@{self._number})")
+        return self._owner.act(self._owner.ask_number, f"MEAS:CURR? (@{self._number})")
 
-    def slew(self, *, rise: float | None = None, fall: float | None = None) -> "ChannelStep":
+    def slew(self, *, rise: float | None = None, fall: float | None = None) -> Self:
         """Approach a higher voltage with `rise` V/s, a lower one with `fall`; `math.inf`: at once. None: as set."""
         commands = [
             f"VOLT:SLEW:{word} {self._slope(rate)},(@{self._number})"
             for word, rate in (("RIS", rise), ("FALL", fall))
             if rate is not None
         ]
-        return self._step(partial(self._supply.send, *commands))
+        return self._step(partial(self._owner.send, *commands))
 
-    def protect(self, *, over_voltage: float | None = None, over_current: bool | None = None) -> "ChannelStep":
+    def protect(self, *, over_voltage: float | None = None, over_current: bool | None = None) -> Self:
         """Switch off above `over_voltage` V, and (`over_current`) as soon as the current limit is reached.
 
         None leaves a protection as it is; `math.inf` ends that of the voltage. Raises LimitError before it is sent.
@@ -126,96 +112,60 @@ class SupplyChannel:
         if over_voltage == math.inf:
             commands.append(f"VOLT:PROT:STAT OFF,(@{self._number})")
         elif over_voltage is not None:
-            highest = _RATINGS[self._supply.identity.model][self._number - 1][0] * 1.1 / 1.03
-            name = f"{self._supply.name} {self._name('over-voltage')}"
+            highest = _RATINGS[self._owner.identity.model][self._number - 1][0] * 1.1 / 1.03
+            name = f"{self._owner.name} {self._name('over-voltage')}"
             volts = Bounds(0.0, highest, "V", "range").check(over_voltage, name)
             commands += [f"VOLT:PROT {volts:.9g},(@{self._number})", f"VOLT:PROT:STAT ON,(@{self._number})"]
         if over_current is not None:
             commands.append(f"CURR:PROT:STAT {'ON' if over_current else 'OFF'},(@{self._number})")
-        return self._step(partial(self._supply.send, *commands))
+        return self._step(partial(self._owner.send, *commands))
 
-    def clear_protection(self) -> "ChannelStep":
+    def clear_protection(self) -> Self:
         """Let the output be on again after a protection has tripped."""
-        return self._step(partial(self._supply.send, f"OUTP:PROT:CLE (@{self._number})"))
+        return self._step(partial(self._owner.send, f"OUTP:PROT:CLE (@{self._number})"))
 
     def get_status(self) -> Action[str]:
         """Ask what the output does: "CV", "CC", "off", "over-voltage" or "over-current" (tripped), "unregulated"."""
-        return self._supply.act(self._status)
+        return self._owner.act(self._status)
 
     def get_output_state(self) -> Action[bool]:
         """Ask whether the output is on."""
-        return self._supply.act(self._supply.ask_bool, f"OUTP? (@{self._number})")
+        return self._owner.act(self._owner.ask_bool, f"OUTP? (@{self._number})")
 
     def check(self, quantity: str, value: object) -> float:
         """Return `value` if "voltage" or "current" may be set to it. Raises LimitError if not."""
         name = self._name(quantity)
-        what, unit = f"{self._supply.name} {name}", self.units[quantity]
+        what, unit = f"{self._owner.name} {name}", _UNITS[quantity]
         number = to_number(value, what, unit)
-        self._supply.permit(name, number, what)
-        return (self._supply.range_of(name) or Bounds(0.0, math.inf)).check(number, what)
+        self._owner.permit(name, number, what)
+        return (self._owner.range_of(name) or Bounds(0.0, math.inf)).check(number, what)
+
+    def check_present(self) -> None:
+        """Raise LimitError if limits or interlocks forbid what is set in the supply. Blocking, in the lane."""
+        for quantity in _UNITS:
+            name = self._name(quantity)
+            if name in self._owner.safety or name in self._owner.interlocks:
+                present = self._owner.ask_number(f"{quantity[:4].upper()}? (@{self._number})")
+                self._owner.permit(name, present, f"{self._owner.name} {name}, as set in the supply,")
 
     def _slope(self, rate: float) -> str:
         if rate == math.inf:
             return "MAX"
-        what = f"{self._supply.name} {self._name('slew')}"
+        what = f"{self._owner.name} {self._name('slew')}"
         return f"{Bounds(1e-3, 1e6, 'V/s', 'range').check(rate, what):.9g}"
 
     def _status(self) -> str:
         for word, name in (("VOLT", "over-voltage"), ("CURR", "over-current")):
-            if self._supply.ask_bool(f"{word}:PROT:TRIP? (@{self._number})"):
+            if self._owner.ask_bool(f"{word}:PROT:TRIP? (@{self._number})"):
                 return name
-        if not self._supply.ask_bool(f"OUTP? (@{self._number})"):
+        if not self._owner.ask_bool(f"OUTP? (@{self._number})"):
             return "off"
-        condition = int(self._supply.ask_number(f"STAT:QUES:INST:ISUM{self._number}:COND?"))
+        condition = int(self._owner.ask_number(f"STAT:QUES:INST:ISUM{self._number}:COND?"))
         return {1: "CC", 2: "CV"}.get(condition & 3, "unregulated")
 
-    def _step(self, work: Callable[[], None]) -> "ChannelStep":
-        return ChannelStep(self._supply, self._number, self._supply.act(work))
-
     def _set(self, settings: Mapping[str, float]) -> None:
-        known, names = self._supply.known, {quantity: self._name(quantity) for quantity in settings}
-        for name in names.values():
-            known.pop(name, None)  # unknown, should a command fail
-        self._supply.send(
+        self._doubt(*settings)  # unknown, should a command fail
+        self._owner.send(
             *(f"{quantity[:4].upper()} {exact_text(value)},(@{self._number})" for quantity, value in settings.items())
         )
-        known.update({names[quantity]: (value, self.units[quantity]) for quantity, value in settings.items()})
-
-    def _switch_on(self) -> None:
-        for quantity in ("voltage", "current"):
-            if (limit := self._supply.safety.get(self._name(quantity))) is not None:
-                present = self._supply.ask_number(f"{quantity[:4].upper()}? (@{self._number})")
-                limit.check(present, f"{self._supply.name} {self._name(quantity)}, as set in the supply,")
-        self._supply.send(f"OUTP ON,(@{self._number})")
-
-    def _name(self, quantity: str) -> str:
-        return f"channel {self._number} {quantity}"
-
-    def __repr__(self) -> str:
-        known = [self._supply.known.get(self._name(quantity)) for quantity in ("voltage", "current")]
-        values = ", ".join(f"{pair[0]:g} {pair[1]}" for pair in known if pair)
-        return f"<{self._supply.name} channel {self._number}: {values or 'not set yet'}>"
-
-
-class ChannelStep(SupplyChannel, Action[SupplyChannel]):
-    """A channel on which something is being done: await it, or chain what shall be done if it succeeds."""
-
-    def __init__(self, supply: PowerSupply, number: int, action: Action[None]) -> None:
-        super().__init__(supply, number)
-        self._action = action
-
-    def result(self) -> SupplyChannel:
-        """Return the channel; block until everything in the chain is done. Raises what failed first."""
-        self._action.result()
-        return SupplyChannel(self._supply, self._number)
-
-    def __await__(self) -> Generator[Any, None, SupplyChannel]:  # asyncio's protocol has Any here
-        """Wait without blocking the loop."""
-        yield from self._action.__await__()
-        return SupplyChannel(self._supply, self._number)
-
-    def _step(self, work: Callable[[], None]) -> "ChannelStep":
-        return ChannelStep(self._supply, self._number, then(self._action, self._supply.lane, work))
-
-    def __repr__(self) -> str:
-        return repr(self.result())
+        self._remember({quantity: (value, _UNITS[quantity]) for quantity, value in settings.items()})

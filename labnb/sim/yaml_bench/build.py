@@ -7,9 +7,9 @@ from functools import partial
 from pathlib import Path
 from typing import Any, TypeVar, cast, final
 
-from labnb.core import LabnbError
+from labnb.core import LabnbError, unknown
 from labnb.sim.bench import Bench
-from labnb.sim.catalogue import find_instrument, find_part, unknown
+from labnb.sim.catalogue import find_instrument, find_part
 from labnb.sim.circuit import GROUND
 from labnb.sim.clock import ClockKind
 from labnb.sim.instrument import Instrument

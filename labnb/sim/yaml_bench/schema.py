@@ -9,7 +9,7 @@ from typing import Annotated, TypeVar, cast
 from pydantic import BaseModel, BeforeValidator, ConfigDict, Field, ValidationError
 from pydantic_core import ErrorDetails
 
-from labnb.sim.catalogue import unknown
+from labnb.core import unknown
 from labnb.sim.clock import ClockKind
 from labnb.sim.yaml_bench.document import Document, Place
 

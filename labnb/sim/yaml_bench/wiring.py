@@ -3,7 +3,7 @@
 from collections.abc import Iterable, Iterator, Mapping
 from typing import final
 
-from labnb.sim.catalogue import unknown
+from labnb.core import unknown
 from labnb.sim.circuit import GROUND
 from labnb.sim.instrument import Terminals
 from labnb.sim.yaml_bench.document import Document, Place
