@@ -16,9 +16,8 @@ T = TypeVar("T")
 
 def run_blocking(make: Callable[[], Coroutine[Any, Any, T]]) -> T:
     """Run the coroutine that `make` returns, and return its result, whether or not this thread runs a loop."""
-    try:
-        loop = asyncio.get_running_loop()
-    except RuntimeError:
+    loop = asyncio._get_running_loop()  # noqa: SLF001  documented; get_running_loop would be the context of all errors
+    if loop is None:
         return asyncio.run(make())
     _allow_nesting(loop)
     return loop.run_until_complete(make())

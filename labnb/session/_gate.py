@@ -47,6 +47,8 @@ class Gate:
 
     def __init__(self, bell: Callable[[], None]) -> None:
         self._order = Order.GO
+        self.leaving = False
+        """Whether the body has ended its points, by itself or by obeying STOP: what it still does is cleaning up."""
         self._changed = Condition()
         self._bell = bell
         self._waiters: set[tuple[asyncio.AbstractEventLoop, asyncio.Event]] = set()
@@ -74,8 +76,7 @@ class Gate:
             if pause_s > 0:
                 self._changed.wait_for(lambda: self._order is Order.STOP, pause_s)
             self._changed.wait_for(lambda: self._order is not Order.HOLD)
-            if self._order is Order.STOP:
-                raise Halted
+            self._halt_if_told()
 
     async def obey_async(self, pause_s: float = 0.0) -> None:
         """Give the loop a turn, then wait like `obey`. Raises Halted when the order is STOP."""
@@ -84,7 +85,11 @@ class Gate:
             await self._wait(lambda: self._order is Order.STOP, pause_s)
         if self._order is Order.HOLD:
             await self._wait(lambda: self._order is not Order.HOLD, None)
+        self._halt_if_told()
+
+    def _halt_if_told(self) -> None:
         if self._order is Order.STOP:
+            self.leaving = True
             raise Halted
 
     async def _wait(self, condition: Callable[[], bool], timeout_s: float | None) -> None:
