@@ -27,7 +27,7 @@ from labnb.session import _views
 from labnb.session._acquire import Acquire, acquire_of, reading_of
 from labnb.session._active import make_all_safe
 from labnb.session._adaptive import check_installed
-from labnb.session._blocking import run_blocking
+from labnb.session._blocking import check_loop, run_blocking
 from labnb.session._channels import Targets, aimed
 from labnb.session._function import Registered, check_named, source_of, wants_of
 from labnb.session._schedule import time_axis
@@ -394,7 +394,11 @@ class MeasurementSession:
         return run_blocking(lambda: self._run(duration, interval))
 
     def start(self, *, duration: float | None = None, interval: float | None = None) -> Run:
-        """Begin on the running loop and return the run at once; `await` it for its end. Arguments as for `run`."""
+        """Begin on the running loop and return the run at once; `await` it for its end. Arguments as for `run`.
+
+        Raises LifecycleError where no loop runs, as in a synchronous script.
+        """
+        check_loop(f"run {self.name!r}")
         return self._start(self._prepare(duration, interval))
 
     def _start(self, run: Run) -> Run:
