@@ -23,8 +23,8 @@ from numpy.typing import NDArray
 
 from labnb.core import Axis, Group, LabnbError, OpenAxis, RecordError, Span, Variable
 from labnb.core.axes import LoopAxis
-from labnb.core.values import Value
 from labnb.core.schema import Dim
+from labnb.core.values import Value
 from labnb.record.values import storage_of
 
 MAGIC = b"labnbj01"

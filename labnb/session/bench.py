@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any, Self, final
 
 from labnb.core import InstrumentError, LabnbError, to_jsonable
 from labnb.instruments import Instrument, connect_async, live_instruments
-from labnb.session._active import make_all_safe
+from labnb.session._active import end_users, make_all_safe
 from labnb.session._blocking import run_blocking
 
 if TYPE_CHECKING:
@@ -158,12 +158,14 @@ class Bench:
     async def close(self) -> None:
         """Do what comes after the experiment, make all instruments safe, close those that were connected for it.
 
+        Runs and tasks that still use one are ended first: a connection that is closed can switch nothing off any more.
         Everything is tried, whatever fails; then the first failure is raised with the others as notes.
         """
         if self._closed:
             return
         self._closed = True
         failures = list[BaseException]()
+        await end_users([each for each in self._instruments.values() if isinstance(each, Instrument)])
         for command in self._described.after:
             try:
                 await self._do(command)

@@ -25,7 +25,7 @@ from labnb.instruments import channel as to_channel
 from labnb.record import data_root, find_unfinished
 from labnb.session import _views
 from labnb.session._acquire import Acquire, acquire_of, reading_of
-from labnb.session._active import make_all_safe
+from labnb.session._active import make_all_safe, unused
 from labnb.session._adaptive import check_installed
 from labnb.session._blocking import check_loop, run_blocking
 from labnb.session._channels import Targets, aimed
@@ -125,8 +125,9 @@ class MeasurementSession:
         for run in under_way:
             run.cancel()
         await asyncio.gather(*under_way, return_exceptions=True)  # each run keeps its own error
-        held = [instrument for _, instrument in self._instruments.values()]
-        owned, self._owned = self._owned, []
+        # What another session's run still uses is left to that run: it needs it, and makes it safe.
+        held = unused([instrument for _, instrument in self._instruments.values()])
+        owned, self._owned = unused(self._owned), []
         self._instruments.clear()
         failures = await make_all_safe(held)
         for instrument in owned:

@@ -53,6 +53,10 @@ class StandingTask:
         if self._main is not None and not self._main.done():
             self._main.get_loop().call_soon_threadsafe(self._main.cancel)
 
+    def cancel(self) -> None:
+        """Tell it to end, as `stop` does: it is ended by cancelling."""
+        self.stop()
+
     def __await__(self) -> Generator[Any, None, None]:  # the protocol of await has Any
         return self._wait().__await__()
 
