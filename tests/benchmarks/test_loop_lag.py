@@ -104,9 +104,9 @@ async def test_a_sweep_of_a_million_points_does_not_hold_up_the_loop_when_it_beg
         return {"y": 1.0}
 
     still = await idle()
-    summary, points = await lags_beside(session, 0.5)
+    summary, points = await lags_beside(session)
     print()
     show("idle", still)
     show(f"a million, {order}", summary, f"{points} points")
-    assert points > 1
+    assert points > 0
     assert summary[2] <= max(800, 20 * still[2])
