@@ -35,6 +35,8 @@ class AdaptiveSweep:
             )
         for name in names:
             check_name(name, "axis")
+            if names.count(name) > 1 or name == POINT:
+                raise PlanError(f"the adaptive sweep cannot choose {name!r}: {_why_not(name)}; choose another name")
         return AdaptiveAxis(POINT, 1.0, "", "in the order in which they were chosen", self, names)
 
     def __repr__(self) -> str:
@@ -84,6 +86,10 @@ def adaptive(
     if isinstance(most, bool) or not isinstance(most, int) or most < 1:  # pyright: ignore[reportUnnecessaryIsInstance]
         raise PlanError(f"sweep.adaptive: most must be a whole number of points, 1 or more, got {most!r}")
     return AdaptiveSweep(bounds, tuple(check_unit(each, "sweep.adaptive") for each in units), on, float(goal), most)
+
+
+def _why_not(name: str) -> str:
+    return "that is its dimension" if name == POINT else "each value needs a name of its own"
 
 
 def _pair(ends: Sequence[object]) -> tuple[float, float]:

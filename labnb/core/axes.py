@@ -1,7 +1,7 @@
 """The dimensions of a measurement: with setpoints, open, or only with a length."""
 
 import math
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
 
 from labnb.core.errors import PlanError
@@ -52,12 +52,18 @@ class Axis:
         """How often one pass of its loop goes through all values: 2 there and back, else 1."""
         return 2 if self.visit.traversal is Traversal.THERE_AND_BACK else 1
 
-    def yielded(self) -> "Sequence[Value | tuple[Value, ...]]":
-        """Return what its loop gives to the body at each place: a value, or one of each that are in lock-step."""
-        values: Sequence[Value | tuple[Value, ...]] = self.values
+    def yielded(self, turn: int) -> "Iterator[tuple[int, Value | tuple[Value, ...]]]":
+        """Yield the places of pass number `turn` of its loop, each with what the body gets there.
+
+        That is a value, or one of each that are in lock-step. There and back, a second half of places has the same.
+        """
+        places, size, values = self.visit.places(self.size, turn), self.size, self.values
         if self.others:
-            values = tuple(zip(self.values, *(other.values for other in self.others), strict=True))
-        return (*values, *values) if self.turns == 2 else values
+            columns = [values, *(other.values for other in self.others)]
+            return ((place, tuple([column[place % size] for column in columns])) for place in places)
+        if self.visit.traversal is Traversal.STRAIGHT:
+            return enumerate(values)
+        return ((place, values[place % size]) for place in places)
 
     def values_text(self) -> str:
         """Return e.g. `0 … 0.8, 81 values V`."""

@@ -1,9 +1,10 @@
 """In which order the values of an axis are visited."""
 
 import random
-from collections.abc import Sequence
+from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
 from enum import StrEnum
+from itertools import chain
 
 
 class Traversal(StrEnum):
@@ -30,7 +31,7 @@ class Visit:
     traversal: Traversal = Traversal.STRAIGHT
     seed: int = 0
 
-    def places(self, size: int, turn: int) -> Sequence[int]:
+    def places(self, size: int, turn: int) -> Iterable[int]:
         """Return the places of `size` values in the order of pass number `turn` (0, 1, ...) of their loop.
 
         There and back has 2 * size places: those of the way forward, then those of the way back.
@@ -38,12 +39,19 @@ class Visit:
         if self.traversal is Traversal.SNAKE and turn % 2:
             return range(size - 1, -1, -1)
         if self.traversal is Traversal.SHUFFLED:
-            places = list(range(size))
-            random.Random(f"{self.seed}/{turn}").shuffle(places)  # noqa: S311  an order, not a secret
-            return places
+            return _shuffled(size, f"{self.seed}/{turn}")
         if self.traversal is Traversal.THERE_AND_BACK:
-            return [*range(size), *range(2 * size - 1, size - 1, -1)]
+            return chain(range(size), range(2 * size - 1, size - 1, -1))
         return range(size)
+
+
+def _shuffled(size: int, seed: str) -> Iterator[int]:
+    """Yield 0 … size-1 in a random order; a step at a time, since a million of them would stall a loop for a second."""
+    number, places = random.Random(seed).random, list(range(size))  # noqa: S311  an order, not a secret
+    for last in range(size - 1, -1, -1):
+        chosen = int(number() * (last + 1))
+        places[chosen], places[last] = places[last], places[chosen]
+        yield places[last]
 
 
 AS_GIVEN = Visit()

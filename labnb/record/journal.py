@@ -12,6 +12,7 @@ Rows of one group all have the same length, so that numpy reads thousands of the
 
 import json
 import struct
+from base64 import b64decode, b64encode
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any, cast
@@ -23,6 +24,7 @@ from numpy.typing import NDArray
 from labnb.core import Axis, Group, LabnbError, OpenAxis, RecordError, Span, Variable
 from labnb.core.axes import LoopAxis
 from labnb.core.schema import Dim
+from labnb.core.values import Value
 from labnb.record.values import storage_of
 
 MAGIC = b"labnbj01"
@@ -33,6 +35,7 @@ _PEEK = struct.Struct("<III")
 _KIND = struct.Struct("<I")
 _SLOT = struct.Struct("<QII")
 _ROW = "<Iqq"
+_MANY = 1000  # values of an axis, from which on they are packed
 
 Rows = NDArray[Any]  # structured: length, crc, group, place, time, then v<k> per scalar variable k
 
@@ -204,7 +207,22 @@ def _axis_document(axis: LoopAxis | Span) -> dict[str, Any]:  # JSON
     if isinstance(axis, OpenAxis):
         return common | {"step": axis.step}
     others = [_axis_document(other) for other in axis.others]
-    return common | {"values": list(axis.values)} | ({"others": others} if others else {})
+    return common | _values_document(axis.values) | ({"others": others} if others else {})
+
+
+def _values_document(values: tuple[Value, ...]) -> dict[str, Any]:  # JSON
+    """Return values as they are, or many numbers packed: json would take half a second for a million, and hold all up."""
+    kinds = set(map(type, values)) if len(values) > _MANY else set[type]()
+    if kinds == {float} or (kinds == {int} and min(values) >= -(2**63) and max(values) < 2**63):  # pyright: ignore[reportArgumentType, reportOperatorIssue]  all are int
+        kind = "<f8" if kinds == {float} else "<i8"
+        return {"type": kind, "packed": b64encode(np.array(values, kind).tobytes()).decode()}
+    return {"values": list(values)}
+
+
+def _values_from(document: Mapping[str, Any]) -> tuple[Value, ...]:  # JSON
+    if "packed" not in document:
+        return tuple(document["values"])
+    return tuple(np.frombuffer(b64decode(document["packed"], validate=True), document["type"]).tolist())
 
 
 def group_from(document: Mapping[str, Any]) -> Group:  # JSON
@@ -216,7 +234,7 @@ def group_from(document: Mapping[str, Any]) -> Group:  # JSON
             for v in document["variables"]
         )
         return Group(document["key"], cast(tuple[LoopAxis, ...], axes), variables)
-    except (KeyError, TypeError, LabnbError) as error:
+    except (KeyError, TypeError, ValueError, LabnbError) as error:
         raise RecordError(f"the journal declares a group that this version cannot read: {error}") from error
 
 
@@ -230,4 +248,4 @@ def _axis_from(document: Mapping[str, Any]) -> LoopAxis | Span:  # JSON
     if "step" in document:
         return OpenAxis(document["name"], document["step"], document["unit"], document["notes"])
     others = cast(tuple[Axis, ...], _axes_from(document.get("others", ())))
-    return Axis(document["name"], tuple(document["values"]), document["unit"], document["notes"], others=others)
+    return Axis(document["name"], _values_from(document), document["unit"], document["notes"], others=others)

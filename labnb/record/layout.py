@@ -85,6 +85,7 @@ class Layout:
     _axes: dict[str, Axis | OpenAxis] = field(default_factory=dict[str, Axis | OpenAxis])
     _variables: set[str] = field(default_factory=set[str])
     _others: dict[str, tuple[str, Axis]] = field(default_factory=dict[str, tuple[str, Axis]])
+    _coordinates: dict[str, StoredArray] = field(default_factory=dict[str, StoredArray])
 
     def with_group(self, group: Group) -> "Layout":
         """Return the layout with one more group. Raises SchemaError if it contradicts an earlier one."""
@@ -93,7 +94,12 @@ class Layout:
         if not group.variables:
             raise SchemaError(f"group {group.key} over {group.dims} has no variable to record")
         layout = Layout(
-            list(self.groups), dict(self._sizes), dict(self._axes), set(self._variables), dict(self._others)
+            list(self.groups),
+            dict(self._sizes),
+            dict(self._axes),
+            set(self._variables),
+            dict(self._others),
+            dict(self._coordinates),
         )
         layout._take(group, {*self.time_names().values(), *self._loop_time_names().values()})
         return layout
@@ -124,9 +130,9 @@ class Layout:
 
     def _take_axis(self, axis: Axis | OpenAxis, times: set[str]) -> None:
         if axis.name not in self._axes:
-            _coordinate(axis)
+            self._coordinates[axis.name] = _coordinate(axis)
         known = self._axes.setdefault(axis.name, axis)
-        if _meaning(known) != _meaning(axis):
+        if known is not axis and _meaning(known) != _meaning(axis):
             raise SchemaError(
                 f"axis {axis.name!r} is declared twice with other values: {_outline(known)} and {_outline(axis)}; "
                 "an axis has the same values everywhere in a run, so rename one"
@@ -146,6 +152,8 @@ class Layout:
 
     def _take_other(self, axis: Axis, other: Axis, times: set[str]) -> None:
         self._check_new(other.name, times)
+        if other.name not in self._others:
+            self._coordinates[other.name] = replace(_coordinate(other), dims=(axis.name,))
         known = self._others.setdefault(other.name, (axis.name, other))
         if known != (axis.name, other) or other.name in self._sizes or other.name in self._variables:
             raise SchemaError(
@@ -190,8 +198,7 @@ class Layout:
 
     def arrays(self) -> list[StoredArray]:
         """Return every array of the store: coordinates, then times and variables group by group."""
-        stored = [_coordinate(axis) for axis in self._axes.values()]
-        stored += [replace(_coordinate(other), dims=(dim,)) for dim, other in self._others.values()]
+        stored = [self._coordinates[name] for name in (*self._axes, *self._others)]
         names = self.time_names()
         for index, group in enumerate(self.groups):
             loops = tuple(axis.size for axis in group.axes)
@@ -238,13 +245,15 @@ def _coordinate(axis: Axis | OpenAxis) -> StoredArray:
 
 
 def _encode(values: tuple[Any, ...], name: str) -> tuple[str, Json, bytes]:  # bool, int, float or str
-    kinds = {type(value) for value in values}
+    kinds = set(map(type, values))
     if kinds == {bool}:
         return "bool", False, np.array(values, "|b1").tobytes()
     if kinds == {str}:
         texts = [text.encode() for text in values]
         return "string", "", struct.pack("<I", len(texts)) + b"".join(struct.pack("<I", len(t)) + t for t in texts)
-    if kinds == {int} and all(-(2**63) <= value < 2**63 for value in values):
+    if kinds == {float}:
+        return "float64", "NaN", np.array(values, "<f8").tobytes()
+    if kinds == {int} and min(values) >= -(2**63) and max(values) < 2**63:
         return "int64", 0, np.array(values, "<i8").tobytes()
     try:
         return "float64", "NaN", np.array([float(value) for value in values], "<f8").tobytes()

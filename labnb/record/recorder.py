@@ -8,7 +8,7 @@ import contextlib
 import os
 import struct
 import weakref
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from pathlib import Path
 from typing import cast
 from zlib import crc32
@@ -125,12 +125,18 @@ class Recorder:
 
     @classmethod
     def resume(
-        cls, path: Path, metadata: Mapping[str, object], *, clock: Clock | None = None, period_s: float = 0.25
+        cls,
+        path: Path,
+        metadata: Mapping[str, object],
+        check: "Callable[[Mapping[int, Kept]], None] | None" = None,
+        *,
+        clock: Clock | None = None,
+        period_s: float = 0.25,
     ) -> "Recorder":
         """Go on with a run that has ended before it was done; `kept` says what it has. `metadata` is added to its own.
 
         A group that it has declared may be declared again, as it was; points at places that it has are refused to
-        nobody: the caller skips them. Raises RecordError if there is no such run, or it is done, and RunLocked if
+        nobody: the caller skips them. `check` gets what it has and may raise, before anything is changed. Raises RecordError if there is no such run, or it is done, and RunLocked if
         somebody still writes it.
         """
         folder = recover(path).path
@@ -139,7 +145,7 @@ class Recorder:
             raise RecordError(f"run {run.run_id} is done, all of its {run.points} points are there; start a new one")
         clock = present_clock() if clock is None else clock
         try:
-            return cls._begin_again(folder, run, metadata, clock, period_s)
+            return cls._begin_again(folder, run, metadata, check, clock, period_s)
         except OSError as error:
             if isinstance(error, RecordError):
                 raise
@@ -147,12 +153,20 @@ class Recorder:
 
     @classmethod
     def _begin_again(
-        cls, path: Path, run: RunFile, metadata: Mapping[str, object], clock: Clock, period_s: float
+        cls,
+        path: Path,
+        run: RunFile,
+        metadata: Mapping[str, object],
+        check: "Callable[[Mapping[int, Kept]], None] | None",
+        clock: Clock,
+        period_s: float,
     ) -> "Recorder":
         with contextlib.ExitStack() as undo:
             lock = take_lock(path / "lock")
             undo.callback(os.close, lock)
             kept = read_kept(path, run)
+            if check is not None:
+                check({each.group.key: each for each in kept})
             resumed = [*cast("list[Json]", run.metadata.get("resumed", [])), stamp(clock.time_ns())]
             write_journal(path, run.run_id, kept)
             run.write(state=State.RUNNING.value, ended=None)

@@ -6,9 +6,9 @@ import os
 import signal
 import sys
 import threading
-from collections.abc import Mapping, Sequence
+from collections.abc import Collection, Generator, Mapping, Sequence
 from types import FrameType
-from typing import Protocol
+from typing import Any, Protocol, TypeVar
 
 from labnb.core import InstrumentError, LinkError, PlanError
 from labnb.instruments import Touched, disconnect, live_devices, live_instruments
@@ -19,6 +19,10 @@ _TIMEOUT_S = 2.0
 class _Running(Protocol):
     @property
     def run_id(self) -> str: ...
+
+    def cancel(self) -> None: ...
+
+    def __await__(self) -> Generator[Any, None, object]: ...
 
 
 _runs: dict[_Running, dict[Touched, None]] = {}
@@ -90,6 +94,26 @@ def take_own(run: _Running) -> tuple[Touched, ...]:
             for instrument in used.keys() & claimed.keys():
                 del claimed[instrument]
     return tuple(claimed)
+
+
+T = TypeVar("T", bound=Touched)
+
+
+def unused(instruments: Sequence[T]) -> list[T]:
+    """Return those of `instruments` that nothing under way uses; what uses the others makes them safe itself."""
+    return [each for each in instruments if not any(_uses(used, each) for used in _runs.values())]
+
+
+async def end_users(instruments: Sequence[Touched]) -> None:
+    """End the runs and tasks that use one of `instruments`, and wait until they have made it safe."""
+    users = [run for run, used in _runs.items() if any(_uses(used, each) for each in instruments)]
+    for run in users:
+        run.cancel()
+    await asyncio.gather(*users, return_exceptions=True)  # each keeps its own error
+
+
+def _uses(used: Collection[Touched], instrument: Touched) -> bool:
+    return instrument in used or instrument.owner in {one.owner for one in used} - {None}
 
 
 async def make_all_safe(instruments: Sequence[Touched]) -> list[InstrumentError]:

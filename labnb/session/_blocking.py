@@ -6,28 +6,55 @@ nest-asyncio lets it go on inside of itself. On ipykernel 7 its patch alone lose
 """
 
 import asyncio
+import contextlib
 import sys
 from asyncio import events
 from collections.abc import Callable, Coroutine
 from typing import Any, TypeVar
+
+from labnb.core import LifecycleError
 
 T = TypeVar("T")
 
 
 def run_blocking(make: Callable[[], Coroutine[Any, Any, T]]) -> T:
     """Run the coroutine that `make` returns, and return its result, whether or not this thread runs a loop."""
-    try:
-        loop = asyncio.get_running_loop()
-    except RuntimeError:
+    loop = asyncio._get_running_loop()  # noqa: SLF001  documented; get_running_loop would be the context of all errors
+    if loop is None:
         return asyncio.run(make())
     _allow_nesting(loop)
     return loop.run_until_complete(make())
 
 
+async def unbroken(make: Callable[[], Coroutine[Any, Any, T]]) -> T:
+    """Await the coroutine that `make` returns; being cancelled does not cut it short.
+
+    A loop that ends (asyncio.run after Ctrl-C) cancels all of its tasks, that of the coroutine too: it is made again.
+    """
+    while True:
+        work = asyncio.ensure_future(make())
+        while not work.done():
+            with contextlib.suppress(asyncio.CancelledError):
+                await asyncio.shield(work)
+        if not work.cancelled():
+            return work.result()
+
+
+def check_loop(what: str) -> None:
+    """Raise LifecycleError if no event loop runs in this thread, on which `what` could go on by itself."""
+    if asyncio._get_running_loop() is None:  # noqa: SLF001  as above
+        raise LifecycleError(
+            f"{what} cannot go on by itself where no event loop runs: use run_sync(), which waits for its end, or start it "
+            "within asyncio.run"
+        )
+
+
 def _allow_nesting(loop: asyncio.AbstractEventLoop) -> None:
     import nest_asyncio
 
+    run = asyncio.run
     nest_asyncio.apply(loop)
+    asyncio.run = run  # its own does not end the tasks that are left, and with them runs, when it is done
     if not getattr(events.Handle, "_labnb_nests", False):
         _guard_contexts()
 

@@ -33,10 +33,16 @@ class Performance:
         self._cut = self._cancelled = False
 
     def cut(self) -> None:
-        """Break off what the body awaits, because it shall stop. A blocking body leaves at its next point anyway."""
-        if self._body is not None and self._job.awaiting and not self._body.done():
+        """Break off what the body awaits, because it shall stop. A blocking body leaves at its next point anyway.
+
+        A body that has stopped at a point, or was cancelled, cleans up already: nobody breaks that off.
+        """
+        body = self._body
+        if body is None or body.done() or body.cancelling() or self._steps.gate.leaving:
+            return
+        if self._job.awaiting:
             self._cut = True
-            self._body.cancel()
+            body.cancel()
 
     async def perform(self) -> Outcome:
         """Run the body and its companions; all have ended when this returns."""

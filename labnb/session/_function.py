@@ -65,6 +65,24 @@ def wants_of(function: Function, kind: str, name: str | None) -> tuple[str, tupl
     return called, tuple(wants), awaiting
 
 
+def check_named(new: Registered, old: Registered | None) -> None:
+    """Raise PlanError if `new` has no name of its own and would take the place of another such function.
+
+    A function of the same name replaces the one before, since cells are run again; `_` and lambdas share theirs.
+    """
+    if old is None or new.name not in ("_", "<lambda>") or _place(new.function) == _place(old.function):
+        return
+    raise PlanError(
+        f"there is a {new.kind} called {new.name!r} already, which this one would replace; give each function a name of "
+        "its own"
+    )
+
+
+def _place(function: Function) -> tuple[object, object]:
+    code: object = getattr(function, "__code__", None)
+    return getattr(code, "co_filename", None), getattr(code, "co_firstlineno", None)
+
+
 def _parameters(function: Function, kind: str, called: str) -> list[inspect.Parameter]:
     try:
         return list(inspect.signature(function).parameters.values())

@@ -7,6 +7,10 @@ from enum import Enum
 
 from labnb.core import Condition, LabnbError
 
+# A timer that is due sets a future in one turn of the loop; the task that waits for it goes on in the next, and what that
+# wakes in the third. With one turn at a time a body that never waits would hold up each of these by as long as it works.
+_TURNS = 3
+
 
 class Order(Enum):
     """What the body has to do at its next point."""
@@ -47,6 +51,8 @@ class Gate:
 
     def __init__(self, bell: Callable[[], None]) -> None:
         self._order = Order.GO
+        self.leaving = False
+        """Whether the body has ended its points, by itself or by obeying STOP: what it still does is cleaning up."""
         self._changed = Condition()
         self._bell = bell
         self._waiters: set[tuple[asyncio.AbstractEventLoop, asyncio.Event]] = set()
@@ -74,17 +80,21 @@ class Gate:
             if pause_s > 0:
                 self._changed.wait_for(lambda: self._order is Order.STOP, pause_s)
             self._changed.wait_for(lambda: self._order is not Order.HOLD)
-            if self._order is Order.STOP:
-                raise Halted
+            self._halt_if_told()
 
     async def obey_async(self, pause_s: float = 0.0) -> None:
-        """Give the loop a turn, then wait like `obey`. Raises Halted when the order is STOP."""
-        await asyncio.sleep(0)
+        """Let the loop do what is due, then wait like `obey`. Raises Halted when the order is STOP."""
+        for _ in range(_TURNS):
+            await asyncio.sleep(0)
         if pause_s > 0 and self._order is not Order.STOP:
             await self._wait(lambda: self._order is Order.STOP, pause_s)
         if self._order is Order.HOLD:
             await self._wait(lambda: self._order is not Order.HOLD, None)
+        self._halt_if_told()
+
+    def _halt_if_told(self) -> None:
         if self._order is Order.STOP:
+            self.leaving = True
             raise Halted
 
     async def _wait(self, condition: Callable[[], bool], timeout_s: float | None) -> None:

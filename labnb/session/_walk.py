@@ -1,6 +1,7 @@
 """The body of a session's run: nested loops over its parameters, or a schedule, with every function in its place."""
 
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Generator, Mapping, Sequence
+from contextlib import contextmanager
 from dataclasses import dataclass, field
 from types import MappingProxyType
 from typing import Any, final
@@ -168,15 +169,31 @@ class _Body:
         try:
             _call_all(self._first)
             self.walk(steps)
-        finally:
+        except Exception as error:
+            with _noting(error):
+                _call_all(self._last)
+            raise
+        except BaseException:  # an order to stop, or a cancellation: a hook that fails now is the first failure
             _call_all(self._last)
+            raise
+        _call_all(self._last)
 
     async def awaiting(self, steps: Steps) -> None:
         try:
             await _await_all(self._first, steps)
             await self.walk_async(steps)
-        finally:
-            await _await_all(self._last, steps)
+        except Exception as error:
+            with _noting(error):
+                await self._leave(steps)
+            raise
+        except BaseException:  # as above
+            await self._leave(steps)
+            raise
+        await self._leave(steps)
+
+    async def _leave(self, steps: Steps) -> None:
+        steps.gate.leaving = True
+        await _await_all(self._last, steps)
 
     def walk(self, steps: Steps) -> None:
         raise NotImplementedError
@@ -429,6 +446,15 @@ def _with_lateness(results: dict[str, object], late: float) -> dict[str, object]
             f"a measurement function returned {LATENESS.name!r}, which a run on a schedule records itself"
         )
     return {**results, LATENESS.name: late}
+
+
+@contextmanager
+def _noting(first: Exception) -> Generator[None]:
+    """Let what fails after `first` not hide it: it becomes a note of it."""
+    try:
+        yield
+    except Exception as later:  # noqa: BLE001  told with the first one, which is raised
+        first.add_note(f"and then: {type(later).__name__}: {later}")
 
 
 def _call_all(calls: Sequence[Call]) -> None:

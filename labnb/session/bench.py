@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any, Self, final
 
 from labnb.core import InstrumentError, LabnbError, to_jsonable
 from labnb.instruments import Instrument, connect_async
-from labnb.session._active import close_all, held, make_all_safe
+from labnb.session._active import close_all, end_users, held, make_all_safe
 from labnb.session._blocking import run_blocking
 
 if TYPE_CHECKING:
@@ -166,12 +166,14 @@ class Bench:
     async def close(self) -> None:
         """Do what comes after the experiment, make all instruments safe, close those that were connected for it.
 
+        Runs and tasks that still use one are ended first: a connection that is closed can switch nothing off any more.
         Everything is tried, whatever fails; then the first failure is raised with the others as notes.
         """
         if self._closed:
             return
         self._closed = True
         failures = list[BaseException]()
+        await end_users([each for each in self._instruments.values() if isinstance(each, Instrument)])
         for command in self._described.after:
             try:
                 await self._do(command)

@@ -24,11 +24,11 @@ from labnb.instruments import channel as to_channel
 from labnb.record import data_root, find_unfinished
 from labnb.session import _views
 from labnb.session._acquire import Acquire, acquire_of, reading_of
-from labnb.session._active import close_all, held, make_all_safe
+from labnb.session._active import close_all, held, make_all_safe, unused
 from labnb.session._adaptive import check_installed
-from labnb.session._blocking import run_blocking
+from labnb.session._blocking import check_loop, run_blocking
 from labnb.session._channels import Targets, aimed
-from labnb.session._function import Registered, source_of, wants_of
+from labnb.session._function import Registered, check_named, source_of, wants_of
 from labnb.session._schedule import time_axis
 from labnb.session._task import OnError, Task, companion_of, task_of
 from labnb.session._walk import Chosen, Functions, Grid, Hook, Series
@@ -124,8 +124,12 @@ class MeasurementSession:
         for run in under_way:
             run.cancel()
         await asyncio.gather(*under_way, return_exceptions=True)  # each run keeps its own error
-        instruments = [instrument for _, instrument in self._instruments.values() if isinstance(instrument, Instrument)]
-        owned, self._owned = self._owned, {}
+        # What another session's run still uses is left to that run: it needs it, and makes it safe.
+        instruments = unused([each for _, each in self._instruments.values() if isinstance(each, Instrument)])
+        owned = {
+            alias: each for alias, each in self._owned.items() if not isinstance(each, Instrument) or unused([each])
+        }
+        self._owned = {}
         self._instruments.clear()
         failures = await make_all_safe(instruments)
         failures += await close_all(owned)
@@ -164,7 +168,7 @@ class MeasurementSession:
     def _known(self, alias: str, key: object, options: dict[str, Any]) -> tuple[bool, Any]:  # Any: as `instrument`
         if not alias.isidentifier():
             raise PlanError(f"instrument alias {alias!r} cannot be an argument name; use letters, digits and '_'")
-        if any(alias in axis.names for axis in self._axes.values()):
+        if alias in self._swept():
             raise PlanError(f"{alias!r} is a parameter of this session already; choose another alias")
         if alias in _RESERVED:
             raise PlanError(f"instrument alias {alias!r}: functions get something else by this name; choose another")
@@ -240,10 +244,18 @@ class MeasurementSession:
         """Measure each point `times` times: one more dimension, innermost, which `.mean("repeat")` averages over."""
         if isinstance(times, bool) or not isinstance(times, int) or times < 1:  # pyright: ignore[reportUnnecessaryIsInstance]  people pass anything
             raise PlanError(f"repeat: expected a whole number of times, 1 or more, got {times!r}")
-        if name in self._axes or name in self._instruments:
+        if self._repeats is not None and name == self._repeats.name:
+            self._repeats = None
+        if name in self._swept() or name in self._instruments or name in _RESERVED:
             raise PlanError(f"repeat: {name!r} is the name of something else in this session; choose another")
         self._repeats = Axis(name, tuple(range(times)))
         return self._repeats
+
+    def _swept(self) -> set[str]:
+        """Return the names of everything that is swept."""
+        axes = [*self._axes.values(), *([self._repeats] if self._repeats else [])]
+        chosen = () if self._adaptive is None else self._adaptive.chosen
+        return {*chosen, *(name for axis in axes for name in axis.names)}
 
     # ---- what is called
 
@@ -288,6 +300,7 @@ class MeasurementSession:
 
         def register(given: Any) -> Any:
             acquire = (reading_of if is_channel(given) else acquire_of)(given, name, unit, per, retries)
+            check_named(acquire, self._acquires.get(acquire.name))
             self._acquires[acquire.name] = acquire
             return given
 
@@ -309,6 +322,7 @@ class MeasurementSession:
 
         def register(given: F) -> F:
             task = task_of(given, name, on_error)
+            check_named(task, self._tasks.get(task.name))
             self._tasks[task.name] = task
             return given
 
@@ -335,7 +349,9 @@ class MeasurementSession:
         def register(given: F) -> F:
             kind = "after" if late else "before"
             called, wants, awaiting = wants_of(given, kind, None)
-            self._hooks[axis, late, called] = Hook(called, given, wants, awaiting, axis, late)
+            hook = Hook(called, given, wants, awaiting, axis, late)
+            check_named(hook, self._hooks.get((axis, late, called)))
+            self._hooks[axis, late, called] = hook
             return given
 
         return register
@@ -377,7 +393,11 @@ class MeasurementSession:
         return run_blocking(lambda: self._run(duration, interval))
 
     def start(self, *, duration: float | None = None, interval: float | None = None) -> Run:
-        """Begin on the running loop and return the run at once; `await` it for its end. Arguments as for `run`."""
+        """Begin on the running loop and return the run at once; `await` it for its end. Arguments as for `run`.
+
+        Raises LifecycleError where no loop runs, as in a synchronous script.
+        """
+        check_loop(f"run {self.name!r}")
         return self._start(self._prepare(duration, interval))
 
     def _start(self, run: Run) -> Run:
@@ -420,6 +440,7 @@ class MeasurementSession:
         warnings = _Warnings()
         axes = dict[int, LoopAxis]()
         if self._adaptive is not None and duration is None and interval is None:
+            self._check_alone(self._adaptive)
             axes[0] = self._adaptive
             walk = Chosen(self._adaptive, functions, warnings)
         elif duration is None and interval is None:
@@ -464,12 +485,21 @@ class MeasurementSession:
     def _schedule(self, duration: float | None, interval: float | None) -> LoopAxis:
         if interval is None:
             raise PlanError(f"run(duration={duration!r}) needs an interval too: how often to measure, in s")
-        if self.plan.axes:
+        swept = [*(self._adaptive.chosen if self._adaptive else ()), *self.plan.dims]
+        if swept:
             raise PlanError(
                 f"run(interval={interval!r}) measures on a schedule and sweeps nothing, but this session has the "
-                f"parameters {', '.join(self.plan.dims)}; run() sweeps them"
+                f"parameters {', '.join(swept)}; run() sweeps them"
             )
         return time_axis(interval, duration)
+
+    def _check_alone(self, adaptive: AdaptiveAxis) -> None:
+        """Raise PlanError if something is swept beside an adaptive parameter."""
+        if self.plan.dims:
+            raise PlanError(
+                f"the adaptive parameter {', '.join(adaptive.chosen)} is the only one, but this session has "
+                f"{', '.join(self.plan.dims)} too; average inside of the measurement function instead"
+            )
 
     def _check_wants(self, instruments: Mapping[str, object], axes: Sequence[str]) -> None:
         """Raise PlanError if a function wants what it cannot get."""

@@ -27,7 +27,7 @@ from labnb.instruments import Lane
 from labnb.live import Reading, Snapshot, Ticker
 from labnb.record import Recorder, StoredRun, load, open_run
 from labnb.session import _active
-from labnb.session._blocking import run_blocking
+from labnb.session._blocking import run_blocking, unbroken
 from labnb.session._channels import claims, snapshots
 from labnb.session._engine import Performance
 from labnb.session._gate import Order
@@ -232,14 +232,15 @@ class Run:
         """Begin on the running loop and return at once. Raises LifecycleError if it was started before."""
         following = step(self._state, Event.START)
         try:
+            self._loop = asyncio.get_running_loop()
             _active.enter(self, self._used)
         except BaseException:
             self._give_up()
             raise
         self._state = following
-        self._loop = asyncio.get_running_loop()
         self._started_ns, self._begun = self._clock.time_ns(), self._clock.monotonic()
         self._main = self._loop.create_task(self._live(), name=f"labnb {self.run_id}")
+        self._main.add_done_callback(self._end_unbegun)
         return self
 
     def _give_up(self) -> None:
@@ -257,6 +258,10 @@ class Run:
         In a notebook the kernel's loop goes on meanwhile: figure, buttons and background tasks work.
         """
         loop = self._loop
+        if loop is not None and loop.is_closed() and not self._state.ended:
+            raise LifecycleError(
+                f"run {self.run_id} can never end: its event loop was closed while it went on; {self.kept}"
+            )
         if loop is not None and loop.is_running() and _running_loop() is not loop:
             return asyncio.run_coroutine_threadsafe(self._wait(), loop).result()
         return run_blocking(self._wait)
@@ -292,12 +297,28 @@ class Run:
 
     async def _live(self) -> None:
         event, error = await self._performance.perform()
-        finishing = asyncio.ensure_future(self._finish(event, error))
-        while not finishing.done():
-            # Cancelling again does not cut making-safe short.
-            with contextlib.suppress(asyncio.CancelledError):
-                await asyncio.shield(finishing)
-        finishing.result()
+        self._state = step(self._state, Event.CLOSE)
+        if self._steps.missed:
+            self.warn(
+                f"{self._steps.missed} slots of the schedule were missed: the body takes longer than its interval"
+            )
+        if self._steps.held:
+            self.warn(
+                f"{self._steps.held} slots of the schedule were not measured: the run was paused, or something else "
+                "kept the kernel busy"
+            )
+        await unbroken(lambda: self._finish(event, error))
+
+    def _end_unbegun(self, main: "asyncio.Task[None]") -> None:
+        """Bring a run to its end that was cancelled before its first step, when its loop ended: it has moved nothing."""
+        if not main.cancelled() or self._state.ended or self._state is State.CLOSING:
+            return
+        self._state = step(self._state, Event.CLOSE)
+        self._close_sinks(State.CANCELLED)
+        self._finished = self._clock.monotonic()
+        self._state = step(self._state, Event.CANCEL)
+        self._lane.close()
+        _active.leave(self)
 
     def _companions(self) -> tuple[Callable[[], Awaitable[None]], ...]:
         if self._view is None:
@@ -310,20 +331,12 @@ class Run:
     # ---- its end
 
     async def _finish(self, event: Event, error: BaseException | None) -> None:
+        if self._state.ended:  # this is done once more, see `unbroken`: what was cut short is the view
+            return
         final_event = event
-        self._state = step(self._state, Event.CLOSE)
         failures = await _active.make_all_safe(_active.take_own(self))
         for failure in failures:
             self.warn(str(failure))
-        if self._steps.missed:
-            self.warn(
-                f"{self._steps.missed} slots of the schedule were missed: the body takes longer than its interval"
-            )
-        if self._steps.held:
-            self.warn(
-                f"{self._steps.held} slots of the schedule were not measured: the run was paused, or something else "
-                "kept the kernel busy"
-            )
         if failures and error is None:
             error, final_event = failures[0], Event.FAIL
         final = step(self._state, final_event)
@@ -422,13 +435,7 @@ class Run:
 
 
 def _resumed(folder: Path, job: Job) -> Recorder:
-    recorder = Recorder.resume(folder, _metadata(job))
-    try:
-        check_same(recorder.kept, job.outline, job.axes)
-    except BaseException:
-        recorder.close(State.INTERRUPTED)
-        raise
-    return recorder
+    return Recorder.resume(folder, _metadata(job), lambda kept: check_same(kept, job.outline, job.axes))
 
 
 def _metadata(job: Job) -> dict[str, object]:

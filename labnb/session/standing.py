@@ -8,6 +8,7 @@ from typing import Any, final
 from labnb.core import LifecycleError
 from labnb.instruments import Touched
 from labnb.session import _active
+from labnb.session._blocking import unbroken
 from labnb.session._task import Task, companion_of
 
 
@@ -52,6 +53,10 @@ class StandingTask:
         if self._main is not None and not self._main.done():
             self._main.get_loop().call_soon_threadsafe(self._main.cancel)
 
+    def cancel(self) -> None:
+        """Tell it to end, as `stop` does: it is ended by cancelling."""
+        self.stop()
+
     def __await__(self) -> Generator[Any, None, None]:  # the protocol of await has Any
         return self._wait().__await__()
 
@@ -80,12 +85,9 @@ class StandingTask:
                 await self._make_safe()
 
     async def _make_safe(self) -> None:
-        making = asyncio.ensure_future(_active.make_all_safe(_active.take_own(self)))
-        while not making.done():
-            with contextlib.suppress(asyncio.CancelledError):
-                await asyncio.shield(making)
+        failures = await unbroken(lambda: _active.make_all_safe(_active.take_own(self)))
         _active.leave(self)
-        for failure in making.result():
+        for failure in failures:
             self._tell(str(failure))
 
     def __repr__(self) -> str:

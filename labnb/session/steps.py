@@ -42,7 +42,7 @@ Setpoints = Iterator[tuple[int, Yielded]]
 # What a user's function returns is his own business: Any.
 Aside = Callable[[Callable[[], Any]], Awaitable[Any]]
 
-_TURN_NS = 15_000_000  # an awaiting body gives the loop a turn at least this often (law: never 20 ms without)
+_TURN_NS = 10_000_000  # an awaiting body gives the loop a turn at least this often (law: never 20 ms without)
 
 
 class Slot:
@@ -509,10 +509,9 @@ class Steps:
 
 def _setpoints(axis: Axis, base: int, turn: int) -> Setpoints:
     """Return the places and values of one pass of a loop, in the order in which they are visited."""
-    values = axis.yielded()
-    if axis.visit.traversal is Traversal.STRAIGHT:
-        return enumerate(values, base)
-    return iter([(base + place, values[place]) for place in axis.visit.places(axis.size, turn)])
+    if axis.visit.traversal is Traversal.STRAIGHT and not axis.others:
+        return enumerate(axis.values, base)
+    return ((base + place, value) for place, value in axis.yielded(turn))
 
 
 async def _here(call: Callable[[], Any]) -> Any:

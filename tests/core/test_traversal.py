@@ -59,7 +59,7 @@ def test_a_shuffled_axis_is_the_same_for_the_same_seed_and_another_in_each_pass(
 def test_what_is_in_lock_step_has_a_value_of_each_at_each_place():
     axis = sweep.zip(sweep(0, 1, 3, "V"), [5, 6, 7]).named("x", "y")
     assert axis.names == ("x", "y")
-    assert axis.yielded() == ((0.0, 5), (0.5, 6), (1.0, 7))
+    assert list(axis.yielded(0)) == [(0, (0.0, 5)), (1, (0.5, 6)), (2, (1.0, 7))]
     assert str(Plan((axis,)).setpoint(1)) == "x=0.5 V, y=6"
     back = sweep.zip([1, 2], [3, 4]).there_and_back().named("x", "y")
     assert [s.as_dict()["y"] for s in Plan((back,))] == [3, 4, 4, 3]

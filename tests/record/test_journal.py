@@ -1,5 +1,6 @@
 """The journal codec: what was written comes back, or nothing does."""
 
+import json
 import struct
 
 import numpy as np
@@ -120,6 +121,33 @@ def test_every_kind_of_axis_comes_back_from_its_document():
         (Variable("trace", "V", "<f4", (Span("k", 4), Axis("f", (1e9, 2e9), "Hz")), "spectrum"),),
     )
     assert group_from(group_document(group)) == group
+
+
+@pytest.mark.parametrize(
+    "values",
+    [
+        tuple(k / 7 for k in range(2000)),
+        tuple(range(-1000, 1000)),
+        (*range(1999), 2**70),
+        (*range(1999), 0.5),
+        tuple(k % 2 == 0 for k in range(2000)),
+        tuple(f"run {k}" for k in range(2000)),
+    ],
+    ids=["float", "int", "large int", "mixed", "bool", "text"],
+)
+def test_many_values_of_an_axis_come_back_as_they_were(values):
+    group = Group(0, (Axis("x", values, "V"),), (Variable("y", "A", "<f8"),))
+    back = group_from(json.loads(json.dumps(group_document(group))))
+    assert back == group
+    assert [type(value) for value in back.axes[0].values] == [type(value) for value in values]
+
+
+def test_packed_values_that_are_damaged_are_refused():
+    group = Group(0, (Axis("x", tuple(range(2000)), "V"),), (Variable("y", "A", "<f8"),))
+    document = group_document(group)
+    document["axes"][0]["packed"] = document["axes"][0]["packed"][:-5]
+    with pytest.raises(RecordError, match="declares a group that this version cannot read"):
+        group_from(document)
 
 
 def test_a_number_that_does_not_fit_its_struct_is_an_error():

@@ -1,8 +1,10 @@
 """A bench file: checked whole, opened, limited, automated, and made safe at the end."""
 
+import asyncio
+
 import pytest
 
-from labnb.core import BenchFileError, InstrumentError, LimitError, LinkError
+from labnb.core import BenchFileError, InstrumentError, LimitError, LinkError, State
 from labnb.instruments import live_instruments
 from labnb.record import open_run
 from labnb.session import Bench, Measurement
@@ -223,3 +225,51 @@ async def test_what_a_file_switches_off_is_off_though_it_may_stay_on(tmp_path):
     async with await Bench.open(tmp_path / "bench.yaml") as bench:
         await bench.psu.channel(1).on()
     assert not simulated(tmp_path / "bench.yaml")["psu"].output(1)
+
+
+async def test_closing_a_bench_ends_the_run_that_uses_it_before_its_connections_are_closed(path, tmp_path):
+    bench = await Bench.open(path)
+    supply = simulated(path)["psu"]
+    session = Measurement("iv", bench=bench, store=tmp_path)
+    session.parameter("x", range(100_000))
+    reached = asyncio.Event()
+
+    @session.acquire
+    async def measure(psu, x):
+        await psu.channel(1).set(voltage=1.0, current_limit=0.1).on()
+        if x == 3:
+            reached.set()
+        await asyncio.sleep(0)
+        return {"y": x}
+
+    run = session.start()
+    await reached.wait()
+    await bench.close()
+    assert run.state is State.CANCELLED
+    assert run.warnings == ()
+    assert not supply.output(1)
+    assert run.points >= 3
+
+
+async def test_a_session_that_is_closed_leaves_what_another_ones_run_uses(path, tmp_path):
+    async with await Bench.open(path) as bench:
+        supply = simulated(path)["psu"]
+        other, session = (
+            Measurement("other", bench=bench, store=tmp_path),
+            Measurement("iv", bench=bench, store=tmp_path),
+        )
+        session.parameter("x", range(100))
+
+        @session.before()
+        async def switch_on(psu):
+            await psu.channel(1).set(voltage=1.0, current_limit=0.1).on()
+
+        @session.acquire
+        async def measure(x):
+            if x == 3:
+                await other.close()
+            return {"on": float(supply.output(1))}
+
+        run = await session.run()
+        assert run.data.on.values.tolist() == [1.0] * 100
+        assert not supply.output(1)

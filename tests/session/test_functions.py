@@ -1,11 +1,12 @@
 """What a session calls besides the plain measurement: levels, hooks, retries, conditions, repeats; without await."""
 
 import asyncio
+import contextlib
 
 import numpy as np
 import pytest
 
-from labnb.core import InstrumentError, LinkError, PlanError, State
+from labnb.core import InstrumentError, LinkError, PlanError, RunCancelled, State, sweep
 from labnb.session import Measurement
 
 BOTH = pytest.mark.parametrize("blocking", [False, True], ids=["async", "sync"])
@@ -264,3 +265,105 @@ def test_an_error_inside_of_with_still_closes_the_session(tmp_path):
     with pytest.raises(InstrumentError, match="stop here"):
         script()
     assert connected[0].closed
+
+
+@pytest.mark.parametrize("how", ["stop", "cancel", "error"])
+async def test_the_last_hook_is_not_broken_off_however_the_run_ends(tmp_path, how):
+    session, events = Measurement("hooks", store=tmp_path), []
+    session.parameter("x", range(1000))
+
+    @session.acquire
+    async def y(x):
+        await asyncio.sleep(0.001)
+        if x == 5:
+            events.append("reached")
+            if how == "error":
+                raise ValueError("broken")
+        return x
+
+    @session.after()
+    async def ramp_down():
+        await asyncio.sleep(0.15)  # longer than a stop waits for a body
+        events.append("ramped down")
+
+    run = session.start()
+    while not events:
+        await asyncio.sleep(0.001)
+    if how == "cancel":
+        run.cancel()
+        await asyncio.sleep(0.01)
+        run.cancel()
+    run.stop()
+    with pytest.raises((RunCancelled, ValueError)) if how != "stop" else contextlib.nullcontext():
+        await run
+    assert events == ["reached", "ramped down"]
+    assert run.state is {"stop": State.STOPPED, "cancel": State.CANCELLED, "error": State.FAILED}[how]
+
+
+@BOTH
+async def test_a_last_hook_that_fails_too_does_not_hide_what_ended_the_run(tmp_path, blocking):
+    session = Measurement("hooks", store=tmp_path)
+
+    def measure():
+        raise ValueError("broken")
+
+    def ramp_down():
+        raise OSError("no pressure")
+
+    session.acquire(as_async(measure, blocking))
+    session.after()(as_async(ramp_down, blocking))
+    with pytest.raises(ValueError, match="broken") as caught:
+        await session.run()
+    assert "and then: OSError: no pressure" in caught.value.__notes__
+
+
+@pytest.mark.parametrize(
+    "register", [lambda s: s.acquire, lambda s: s.task, lambda s: s.before(), lambda s: s.after("x")]
+)
+def test_a_function_without_a_name_does_not_silently_replace_another(tmp_path, register):
+    session = Measurement("names", store=tmp_path)
+
+    def declare():
+        register(session)(lambda: {"y": 1.0})
+
+    declare()
+    declare()  # a cell that is run again
+    with pytest.raises(PlanError, match=r"called '<lambda>' already, .* a name of its own"):
+        register(session)(lambda: {"z": 1.0})
+
+
+@pytest.mark.parametrize(
+    ("make", "words"),
+    [
+        (lambda s: s.repeat(2, "ctx"), "'ctx' is the name of something else"),
+        (lambda s: s.repeat(2, "v"), "'v' is the name of something else"),
+        (lambda s: s.parameter(("a", "a"), sweep.adaptive((0, 1), (0, 1))), "'a': each value needs a name of its own"),
+        (lambda s: s.parameter("point", sweep.adaptive(0, 1)), "'point': that is its dimension"),
+    ],
+)
+def test_names_that_collide_are_refused_when_they_are_given(tmp_path, make, words):
+    session = Measurement("bad", store=tmp_path)
+    session.parameter(("u", "v"), sweep.zip([1, 2], [3, 4]))
+    with pytest.raises(PlanError, match=words):
+        make(session)
+
+
+async def test_an_instrument_cannot_be_called_like_what_is_chosen_or_repeated(tmp_path):
+    session = Measurement("bad", store=tmp_path)
+    session.parameter("x", sweep.adaptive(0, 1))
+    session.repeat(2, "again")
+    for alias in ("x", "again"):
+        with pytest.raises(PlanError, match=f"'{alias}' is a parameter of this session already"):
+            await session.instrument(alias, "keysight/EDU36311A", simulate=True)
+
+
+async def test_an_adaptive_parameter_beside_repeats_or_a_schedule_is_refused_before_anything_moves(tmp_path):
+    session = Measurement("bad", store=tmp_path / "data")
+    session.parameter("x", sweep.adaptive(0, 1))
+    session.acquire(name="y")(lambda x: x)
+    with pytest.raises(PlanError, match="has the parameters x; run"):
+        await session.run(interval=0.1, duration=1)
+    session.repeat(2)
+    with pytest.raises(PlanError, match="x is the only one, but this session has repeat too"):
+        await session.run()
+    assert not (tmp_path / "data").exists()

@@ -138,7 +138,7 @@ async def test_what_does_not_fit_the_run_is_refused_before_anything_moves(tmp_pa
         with pytest.raises(PlanError, match=words):
             await lab.session.resume()
         assert lab.calls == []
-        assert open_run(folder).state is State.INTERRUPTED
+        assert open_run(folder).state is State.FAILED
     run = await Lab(tmp_path).session.resume()
     assert run.points == 12
 
@@ -252,3 +252,18 @@ def raising_after(count):
             raise ValueError("broken")
 
     return spend
+
+
+async def test_a_refused_resume_changes_nothing_of_the_run(tmp_path):
+    broken = Lab(tmp_path, budget=7)
+    with pytest.raises(ValueError, match="broken"):
+        await broken.session.run()
+    (folder,) = tmp_path.glob("*/*/*/*")
+    before = {path: path.read_bytes() for path in folder.rglob("*") if path.is_file()}
+    other = Measurement("grid", store=tmp_path)
+    other.parameter("a", [1.0, 2.0])
+    other.acquire(name="y")(lambda a: a)
+    with pytest.raises(PlanError, match="a run can only be resumed by the measurement that began it"):
+        await other.resume()
+    assert {path: path.read_bytes() for path in folder.rglob("*") if path.is_file()} == before
+    assert open_run(folder).state is State.FAILED

@@ -2,6 +2,8 @@
 
 import asyncio
 import contextlib
+import subprocess
+import sys
 import threading
 import time
 
@@ -617,3 +619,65 @@ async def test_a_run_that_may_not_begin_leaves_nothing_open(bench, tmp_path):
     assert not [t for t in threading.enumerate() if second.run_id in t.name]
     first.stop()
     await first
+
+
+def test_a_run_that_is_started_where_no_loop_runs_is_refused_and_claims_nothing(tmp_path):
+    with Measurement("alone", store=tmp_path / "data") as session:
+        session.instrument("psu", "keysight/EDU36311A", simulate=True)
+        session.acquire(name="y")(lambda psu: 1.0)
+        with pytest.raises(LifecycleError, match="no event loop runs: use run_sync"):
+            session.start()
+        assert not (tmp_path / "data").exists()
+        assert session.run().state is State.DONE
+
+
+def test_waiting_synchronously_within_a_loop_leaves_asyncio_run_as_it_is(tmp_path):
+    code = """
+import asyncio
+from labnb import Measurement
+
+session = Measurement("left", store="data")
+session.acquire(name="y")(lambda: 1.0)
+
+async def wait():
+    session.run_sync()
+
+async def leave():
+    return session.start(interval=0.01)
+
+run = asyncio.run
+asyncio.run(wait())
+assert asyncio.run is run
+left = asyncio.run(leave())
+assert left.state.value == "cancelled", left
+"""
+    subprocess.run([sys.executable, "-c", code], check=True, cwd=tmp_path, timeout=60)
+
+
+def test_a_run_whose_loop_was_closed_says_that_it_can_never_end(tmp_path):
+    code = """
+import asyncio
+from labnb import Measurement
+
+session = Measurement("closed", store="data")
+session.acquire(name="y")(lambda: 1.0)
+
+async def begin():
+    run = session.start(interval=0.01)
+    while not run.points:
+        await asyncio.sleep(0.01)
+    return run
+
+loop = asyncio.new_event_loop()
+run = loop.run_until_complete(begin())
+loop.close()
+try:
+    run.wait()
+except Exception as error:
+    print(type(error).__name__, error)
+"""
+    done = subprocess.run(
+        [sys.executable, "-c", code], capture_output=True, text=True, cwd=tmp_path, timeout=60, check=False
+    )
+    assert "LifecycleError run closed-" in done.stdout
+    assert "can never end: its event loop was closed while it went on" in done.stdout

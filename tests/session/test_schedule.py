@@ -117,3 +117,15 @@ def test_the_axis_has_each_point_that_begins_within_the_duration():
     assert time_axis(0.25, 5.0).size == 20
     assert time_axis(0.3, 1.0).values == pytest.approx((0, 0.3, 0.6, 0.9))
     assert time_axis(1.0, 0.1).size == 1
+
+
+@pytest.mark.parametrize(
+    ("interval", "duration", "words"), [(1e-10, 1e-9, "1e-06 s or longer"), (1e-3, 1e9, "more than one axis holds")]
+)
+def test_a_schedule_that_no_computer_keeps_is_refused(interval, duration, words):
+    with pytest.raises(PlanError, match=words):
+        time_axis(interval, duration)
+
+
+def test_a_schedule_may_be_given_in_numpys_numbers():
+    assert time_axis(np.float64(0.5), np.int64(1)).values == (0.0, 0.5)

@@ -126,14 +126,17 @@ async def test_on_every_exit_tasks_have_ended_points_are_kept_and_the_supply_is_
 
 async def test_a_failing_task_stops_the_run_and_is_named_with_the_setpoint(tmp_path):
     async with session_of(tmp_path, 1000) as session:
+        reached = asyncio.Event()
 
         @session.task(name="pump")
         async def _():
-            await asyncio.sleep(0.01)
+            await reached.wait()
             raise OSError("no pressure")
 
         @session.acquire
         async def measure(x):
+            if x == 3:
+                reached.set()
             await asyncio.sleep(0.001)
             return {"y": x}
 
