@@ -82,10 +82,10 @@ class ChunkFiles:
         self.item_bytes = len(fill) * math.prod(item)
         self.made: dict[int, Path] = {}
         self.remade: list[int] = []
+        self.spare = folder.parent.parent / f".{folder.name}.chunk.partial"
         self._tail = ".0" * len(item)
         self._fill = fill
         self._keep = keep
-        self._spare = folder.parent.parent / f".{folder.name}.chunk.partial"
 
     @property
     def chunk_bytes(self) -> int:
@@ -95,6 +95,15 @@ class ChunkFiles:
     def path(self, chunk: int) -> Path:
         """Return the file of a chunk number, whether it exists or not."""
         return self.folder / ("c" + "".join(f".{part}" for part in self.tiling.key(chunk)) + self._tail)
+
+    def packed_path(self, chunk: int) -> Path:
+        """Return the file of a chunk number in a run that has ended; see `labnb.record.packing`."""
+        return self.folder / (self.path(chunk).name[2:] or "0")
+
+    def count(self, length: int) -> int:
+        """Return how many chunks the grid has when its growing dimension has this length."""
+        sizes = (length if size is None else size for size in self.tiling.shape)
+        return math.prod(-(-size // part) for size, part in zip(sizes, self.tiling.tile, strict=True))
 
     def write(self, place: int, data: bytes | memoryview) -> Path:
         """Write one item; return its file, which the caller syncs before the journal. Raises OSError."""
@@ -144,7 +153,7 @@ class ChunkFiles:
 
     def _make(self, path: Path, data: bytes | memoryview = b"") -> None:
         self.folder.mkdir(exist_ok=True)
-        descriptor = os.open(self._spare, os.O_RDWR | os.O_CREAT | os.O_TRUNC | os.O_CLOEXEC, 0o666)
+        descriptor = os.open(self.spare, os.O_RDWR | os.O_CREAT | os.O_TRUNC | os.O_CLOEXEC, 0o666)
         try:
             try:
                 _allocate(descriptor, max(self.chunk_bytes, len(data)))
@@ -152,9 +161,9 @@ class ChunkFiles:
                 self._pad(descriptor, self.chunk_bytes - len(data))
             finally:
                 os.close(descriptor)
-            self._spare.replace(path)
+            self.spare.replace(path)
         except BaseException:
-            self._spare.unlink(missing_ok=True)
+            self.spare.unlink(missing_ok=True)
             raise
 
     def _pad(self, descriptor: int, missing: int) -> None:

@@ -5,6 +5,7 @@ array of the times of its points: `t` for the deepest one, `t_<loops>` for the o
 """
 
 import json
+import math
 import re
 import struct
 from collections.abc import Iterable, Mapping
@@ -19,9 +20,12 @@ from labnb.record.values import Storage, storage_of
 
 NOT_A_TIME = -(2**63)
 _TIME = Storage("<i8", "q", NOT_A_TIME)
+COMPRESS_FROM = 256
+BLOSC_LIMIT = 1 << 31
 _NAME_BYTES = 200
 _BYTES: dict[str, Json] = {"name": "bytes", "configuration": {"endian": "little"}}
 _TYPES = {
+    "b1": "bool",
     "f2": "float16",
     "f4": "float32",
     "f8": "float64",
@@ -39,6 +43,15 @@ _TYPES = {
 
 
 @dataclass(frozen=True, slots=True, eq=False)
+class Whole:
+    """What an array becomes when nothing in it is left unmeasured."""
+
+    data_type: str
+    fill: Json
+    attributes: Mapping[str, Json]
+
+
+@dataclass(frozen=True, slots=True, eq=False)
 class StoredArray:
     """One array of the store. `tiling` cuts the loops, `item` is the shape at one place of them."""
 
@@ -52,24 +65,57 @@ class StoredArray:
     attributes: Mapping[str, Json]
     content: bytes | None = None  # a coordinate's single chunk
     step: float | None = None  # a growing coordinate's distance
+    whole: "Whole | None" = None
+    is_packed: bool = False
 
     def shape(self, lengths: Mapping[str, int]) -> tuple[int, ...]:
         """Return the shape, growing dimensions taken from `lengths`."""
         loops = zip(self.dims, self.tiling.shape, strict=False)
         return (*(lengths.get(dim, 0) if size is None else size for dim, size in loops), *self.item)
 
+    @property
+    def dtype(self) -> "np.dtype[Any]":
+        """numpy's type of the elements; of texts, that of their bytes."""
+        return np.dtype(np.uint8) if self.data_type == "string" else np.dtype(self.data_type).newbyteorder("<")
+
+    @property
+    def chunk_bytes(self) -> int:
+        """Size of a chunk of a growing store."""
+        return self.tiling.items * math.prod(self.item) * self.dtype.itemsize
+
+    @property
+    def compressed(self) -> bool:
+        """Whether packed chunks are compressed: not texts, nor what gains nothing, nor what blosc cannot hold."""
+        return self.data_type != "string" and COMPRESS_FROM <= self.chunk_bytes < BLOSC_LIMIT
+
+    def packed(self, *, whole: bool) -> "StoredArray":
+        """Return this array as it is kept when the run has ended; `whole` if it is measured everywhere."""
+        if whole and self.whole is not None:
+            kept = self.whole
+            return replace(self, data_type=kept.data_type, fill=kept.fill, attributes=kept.attributes, is_packed=True)
+        return replace(self, is_packed=True)
+
+    def _codecs(self) -> list[Json]:
+        codecs: list[Json] = [{"name": "vlen-utf8", "configuration": {}} if self.data_type == "string" else _BYTES]
+        if self.is_packed and self.compressed:
+            settings: dict[str, Json] = {"cname": "lz4", "clevel": 5, "shuffle": "shuffle", "blocksize": 0}
+            codecs.append({"name": "blosc", "configuration": {"typesize": self.dtype.itemsize, **settings}})
+        if self.is_packed:
+            codecs.append({"name": "crc32c"})
+        return codecs
+
     def document(self, lengths: Mapping[str, int]) -> dict[str, Json]:
         """Return zarr's metadata of this array."""
-        codec: dict[str, Json] = {"name": "vlen-utf8", "configuration": {}} if self.data_type == "string" else _BYTES
+        keys = "v2" if self.is_packed else "default"
         return {
             "zarr_format": 3,
             "node_type": "array",
             "shape": list(self.shape(lengths)),
             "data_type": self.data_type,
             "chunk_grid": {"name": "regular", "configuration": {"chunk_shape": [*self.tiling.tile, *self.item]}},
-            "chunk_key_encoding": {"name": "default", "configuration": {"separator": "."}},
+            "chunk_key_encoding": {"name": keys, "configuration": {"separator": "."}},
             "fill_value": self.fill,
-            "codecs": [codec],
+            "codecs": self._codecs(),
             "attributes": dict(self.attributes),
             "dimension_names": list(self.dims),
             "storage_transformers": [],
@@ -262,16 +308,22 @@ def _variable_array(variable: Variable, group: Group, loops: tuple[int | None, .
     storage = storage_of(variable)
     others = (other for axis in group.axes if isinstance(axis, Axis) for other in axis.names[1:])
     coordinates = " ".join((time_name, *(name for name in others if " " not in name)))  # CF's list has spaces between
-    attributes = _described(variable.unit, variable.notes) | {"coordinates": coordinates}
-    if storage.reserved is not None:
-        attributes["_FillValue"] = storage.reserved
+    plain = _described(variable.unit, variable.notes) | {"coordinates": coordinates}
+    attributes = dict(plain)
+    if storage.masked:
+        attributes["_FillValue"] = cast(int, storage.fill)
     if variable.dtype == "|b1":
-        attributes |= {"_FillValue": -1, "flag_values": [0, 1], "flag_meanings": "false true"}
+        attributes |= {"flag_values": [0, 1], "flag_meanings": "false true"}
     dims = (*group.dims, *(dim.name for dim in variable.dims))
     fill = storage.fill_bytes
     tiling = tile(loops, len(fill) * int(np.prod(variable.shape)))
     data_type = _TYPES[storage.dtype[1:]]
-    return StoredArray(variable.name, dims, tiling, variable.shape, data_type, storage.fill_json, fill, attributes)
+    whole = None
+    if storage.whole is not None:
+        whole = Whole(_TYPES[storage.whole[1:]], False if storage.whole == "|b1" else 0, plain)
+    return StoredArray(
+        variable.name, dims, tiling, variable.shape, data_type, storage.fill_json, fill, attributes, whole=whole
+    )
 
 
 def growing_content(array: StoredArray, chunk: int) -> bytes:

@@ -6,7 +6,7 @@ from collections.abc import Mapping
 from labnb.core import ABSENT, Point, SchemaError, Variable
 from labnb.record.chunks import ChunkFiles
 from labnb.record.journal import RowCodec
-from labnb.record.values import Storage, fit_array, fit_scalar, misfit, storage_of, takes
+from labnb.record.values import Storage, always_fits, fit_array, fit_scalar, misfit, storage_of
 
 Item = tuple[ChunkFiles, bytes | memoryview]
 
@@ -44,7 +44,8 @@ class Row:
     def admit(self, kinds: tuple[type, ...]) -> None:
         """Let values of these types go straight through from now on, if they can."""
         if all(
-            not v.dims and len(s.code) == 1 and takes(v, kind) for (v, s), kind in zip(self.columns, kinds, strict=True)
+            not v.dims and len(s.code) == 1 and always_fits(v, s, kind)
+            for (v, s), kind in zip(self.columns, kinds, strict=True)
         ):
             self.admitted.add(kinds)
 

@@ -35,7 +35,8 @@ from labnb.record.materialiser import Materialiser, open_chunks
 from labnb.record.opening import recover
 from labnb.record.points import Item, Row, row_record
 from labnb.record.resuming import Kept, read_kept, write_journal
-from labnb.record.runfile import RunFile, stamp
+from labnb.record.runfile import RunFile, packing_json, stamp
+from labnb.record.sealing import packer, unpack_run
 from labnb.record.writer import Follower, Touched, Writer
 
 _head = HEAD.pack
@@ -138,6 +139,7 @@ class Recorder:
         if run.state is State.DONE:
             raise RecordError(f"run {run.run_id} is done, all of its {run.points} points are there; start a new one")
         clock = present_clock() if clock is None else clock
+        packer.withdraw(folder)
         try:
             return cls._begin_again(folder, run, metadata, clock, period_s)
         except OSError as error:
@@ -153,9 +155,10 @@ class Recorder:
             lock = take_lock(path / "lock")
             undo.callback(os.close, lock)
             kept = read_kept(path, run)
+            unpack_run(path, run)
             resumed = [*cast("list[Json]", run.metadata.get("resumed", [])), stamp(clock.time_ns())]
             write_journal(path, run.run_id, kept)
-            run.write(state=State.RUNNING.value, ended=None)
+            run.write(state=State.RUNNING.value, ended=None, **packing_json(None))
             run.add_metadata({**metadata, "resumed": resumed})
             journal = os.open(path / "journal", os.O_WRONLY | os.O_APPEND | os.O_CLOEXEC)
             undo.callback(os.close, journal)
@@ -273,11 +276,12 @@ class Recorder:
             ) from error
         finally:
             self._let_go()
+        packer.later(self.path)
 
     def _seal(self, state: State) -> None:
         points, last = self._follower.points, self._follower.last_time_ns
-        self._store.seal(self._run.root_attributes(state, points, last))
-        self._run.write(state=state.value, points=points, ended=stamp(self._clock.time_ns()))
+        packing = packing_json(self._store.seal(self._run.root_attributes(state, points, last)))
+        self._run.write(state=state.value, points=points, ended=stamp(self._clock.time_ns()), **packing)
         (self.path / "journal").unlink()
         sync_path(self.path)
 

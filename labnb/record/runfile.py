@@ -7,6 +7,7 @@ import platform
 import threading
 from collections.abc import Callable, Mapping
 from datetime import UTC, datetime
+from enum import StrEnum
 from functools import cache
 from importlib.metadata import PackageNotFoundError, version
 from pathlib import Path
@@ -19,6 +20,14 @@ from labnb.record.lock import hold_folder
 
 FORMAT = 1
 _PEOPLES = ("tags", "notes")  # what people change, also while the run is measured
+
+
+class Packing(StrEnum):
+    """Which chunk files a run that has ended consists of; see `labnb.record.sealing`."""
+
+    OPEN = "open"
+    BOTH = "both"
+    DONE = "done"
 
 
 @cache
@@ -105,6 +114,16 @@ class RunFile:
         return int(cast(int, self._document["points"]))
 
     @property
+    def packing(self) -> Packing:
+        """Which chunk files there are."""
+        return Packing(str(self._document.get("packing", Packing.OPEN.value)))
+
+    @property
+    def files(self) -> Mapping[str, int]:
+        """How many chunk files every array of a packed run has."""
+        return cast(Mapping[str, int], self._document.get("files") or {})
+
+    @property
     def metadata(self) -> Mapping[str, Json]:
         """What was given to describe the run."""
         return cast(Mapping[str, Json], self._document["metadata"])
@@ -185,6 +204,12 @@ def _tell(path: Path) -> None:
     if len(day.name) == 2 and day.name.isdigit():
         with contextlib.suppress(OSError):  # a folder of somebody else's
             os.utime(day)
+
+
+def packing_json(files: Mapping[str, int] | None) -> dict[str, Json]:
+    """Return what run.json says of a store that has just been sealed, given what `Materialiser.seal` returned."""
+    packing = Packing.OPEN if files is None else Packing.BOTH
+    return {"packing": packing.value, "files": None if files is None else dict(files)}
 
 
 def groups_json(groups: list[Group]) -> list[Json]:
