@@ -8,14 +8,15 @@ import json
 import math
 import re
 import struct
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from typing import Any, cast
 
 import numpy as np
 
 from labnb.core import Axis, Group, Json, OpenAxis, SchemaError, Span, Variable
-from labnb.record.chunks import GROWING_ITEMS, Tiling, tile
+from labnb.core.schema import TEXT
+from labnb.record.chunks import CHUNK_BYTES, GROWING_ITEMS, Tiling, tile
 from labnb.record.values import Storage, storage_of
 
 NOT_A_TIME = -(2**63)
@@ -75,7 +76,7 @@ class StoredArray:
 
     @property
     def dtype(self) -> "np.dtype[Any]":
-        """numpy's type of the elements; of texts, that of their bytes."""
+        """Numpy's type of the elements; of texts, that of their bytes."""
         return np.dtype(np.uint8) if self.data_type == "string" else np.dtype(self.data_type).newbyteorder("<")
 
     @property
@@ -288,8 +289,7 @@ def _encode(values: tuple[Any, ...], name: str) -> tuple[str, Json, bytes]:  # b
     if kinds == {bool}:
         return "bool", False, np.array(values, "|b1").tobytes()
     if kinds == {str}:
-        texts = [text.encode() for text in values]
-        return "string", "", struct.pack("<I", len(texts)) + b"".join(struct.pack("<I", len(t)) + t for t in texts)
+        return "string", "", text_chunk([text_bytes(text) for text in values])
     if kinds == {int} and all(-(2**63) <= value < 2**63 for value in values):
         return "int64", 0, np.array(values, "<i8").tobytes()
     try:
@@ -304,11 +304,23 @@ def _time_array(name: str, group: Group, loops: tuple[int | None, ...]) -> Store
     return StoredArray(name, group.dims, tile(loops, 8), (), "int64", NOT_A_TIME, _TIME.fill_bytes, attributes)
 
 
-def _variable_array(variable: Variable, group: Group, loops: tuple[int | None, ...], time_name: str) -> StoredArray:
-    storage = storage_of(variable)
+def _attributes(variable: Variable, group: Group, time_name: str) -> dict[str, Json]:
     others = (other for axis in group.axes if isinstance(axis, Axis) for other in axis.names[1:])
     coordinates = " ".join((time_name, *(name for name in others if " " not in name)))  # CF's list has spaces between
-    plain = _described(variable.unit, variable.notes) | {"coordinates": coordinates}
+    return _described(variable.unit, variable.notes) | {"coordinates": coordinates}
+
+
+def _text_array(variable: Variable, group: Group, loops: tuple[int | None, ...], time_name: str) -> StoredArray:
+    tiling = tile(loops, CHUNK_BYTES // GROWING_ITEMS)  # a chunk of texts is written as a whole again and again
+    attributes = _attributes(variable, group, time_name)
+    return StoredArray(variable.name, group.dims, tiling, (), "string", "", b"\0", attributes)
+
+
+def _variable_array(variable: Variable, group: Group, loops: tuple[int | None, ...], time_name: str) -> StoredArray:
+    if variable.dtype == TEXT:
+        return _text_array(variable, group, loops, time_name)
+    storage = storage_of(variable)
+    plain = _attributes(variable, group, time_name)
     attributes = dict(plain)
     if storage.masked:
         attributes["_FillValue"] = cast(int, storage.fill)
@@ -324,6 +336,17 @@ def _variable_array(variable: Variable, group: Group, loops: tuple[int | None, .
     return StoredArray(
         variable.name, dims, tiling, variable.shape, data_type, storage.fill_json, fill, attributes, whole=whole
     )
+
+
+def text_bytes(text: str) -> bytes:
+    """Return one element of a chunk of texts."""
+    data = text.encode()
+    return struct.pack("<I", len(data)) + data
+
+
+def text_chunk(elements: Sequence[bytes]) -> bytes:
+    """Return a chunk of texts, given its elements, as zarr's codec `vlen-utf8` lays it out."""
+    return struct.pack("<I", len(elements)) + b"".join(elements)
 
 
 def growing_content(array: StoredArray, chunk: int) -> bytes:

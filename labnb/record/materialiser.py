@@ -2,18 +2,20 @@
 
 import json
 import math
-from collections.abc import Callable, Iterable, Mapping
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from pathlib import Path
 
 import numpy as np
 from numpy.typing import NDArray
 
 from labnb.core import Group, Json, OpenAxis
+from labnb.core.schema import TEXT
 from labnb.record.chunks import GROWING_ITEMS, ChunkFiles
 from labnb.record.files import sync_path, sync_tree, write_whole
 from labnb.record.journal import Batch, Rows
 from labnb.record.layout import Layout, StoredArray, growing_content, root_text
 from labnb.record.packing import count_files, pack_array, retire, unpack_array
+from labnb.record.texts import TextChunks
 
 PACK_AT_ONCE_BYTES = 64 << 20
 
@@ -30,6 +32,9 @@ class Materialiser:
         self.layout = Layout()
         self.lengths: dict[str, int] = {}
         self.files: dict[str, ChunkFiles] = {}
+        self.texts: Sequence[str] = ()
+        """The texts that rows speak of by number; whoever reads the journal sets this."""
+        self._text_chunks: dict[str, TextChunks] = {}
         self._keep_arrays, self._keep_all = keep_arrays or keep_all, keep_all
         self._spare = data_path.parent / ".zarr.json.partial"
         self.arrays: dict[str, StoredArray] = {}
@@ -61,7 +66,9 @@ class Materialiser:
         group = batch.codec.group
         places: NDArray[np.int64] = np.ascontiguousarray(rows["place"])
         for k, variable in enumerate(group.variables):
-            if not variable.dims:
+            if variable.dtype == TEXT:
+                self._texts_in(variable.name).scatter(places, rows[f"v{k}"])
+            elif not variable.dims:
                 self._files_of(variable.name).scatter(places, rows[f"v{k}"])
         self._files_of(self._times[batch.codec.index]).scatter(places, rows["time"])
         self._grow(group, int(places[-1]))
@@ -76,6 +83,7 @@ class Materialiser:
         """Show everything that was applied to readers, with these attributes of the root. Raises OSError."""
         for array in self.arrays.values():
             self._make(array)
+        self._write_texts()
         texts = {name: self._text(array) for name, array in self.arrays.items()}
         self._replace(self.data_path / "zarr.json", root_text(attributes, texts), durable=durable)
 
@@ -87,6 +95,7 @@ class Materialiser:
         for array in self.arrays.values():
             self._make(array)
             self._refresh(array)
+        self._write_texts()
         self._sweep()
         if self.size_bytes <= PACK_AT_ONCE_BYTES:
             return self.pack(attributes)
@@ -158,6 +167,15 @@ class Materialiser:
                 self.data_path, array, keep=self._keep_all or (self._keep_arrays and bool(array.item))
             )
         return files
+
+    def _texts_in(self, name: str) -> TextChunks:
+        if name not in self._text_chunks:
+            self._text_chunks[name] = TextChunks(self._files_of(name))
+        return self._text_chunks[name]
+
+    def _write_texts(self) -> None:
+        for chunks in self._text_chunks.values():
+            chunks.write(self.texts)
 
     def _make(self, array: StoredArray) -> None:
         """Write what an array needs besides its measured chunks, once."""

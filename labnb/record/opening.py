@@ -236,7 +236,9 @@ def _replay(journal: int, found: _Found, store: Materialiser) -> tuple[int, int 
     """Apply every row; return their number, the time of the last one, and the places whose arrays are gone."""
     points, last = 0, None
     places: dict[int, list[NDArray[np.int64]]] = {k: [] for k, group in enumerate(found.groups) if _has_arrays(group)}
-    for item in _items(journal, Scanner(verify=False), found.end):
+    scanner = Scanner(verify=False)
+    store.texts = scanner.texts
+    for item in _items(journal, scanner, found.end):
         if isinstance(item, Group):
             continue
         batch = _survivors(item, found.synced) if item.codec.index in places else item

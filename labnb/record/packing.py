@@ -82,7 +82,7 @@ def _content(array: StoredArray, files: ChunkFiles, chunk: int) -> bytes | None:
         data = files.path(chunk).read_bytes()
     except FileNotFoundError:
         return None
-    return data if array.data_type == "string" or len(data) == files.chunk_bytes else None
+    return data if len(data) == files.chunk_bytes or (data and array.data_type == "string") else None
 
 
 def _measured(array: StoredArray, files: ChunkFiles, chunks: range) -> int:

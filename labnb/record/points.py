@@ -57,13 +57,13 @@ class Row:
         setpoint = self.group.setpoint_text(place)
         return f"point {place} ({setpoint})" if setpoint else f"point {place}"
 
-    def fit(self, point: Point, where: str) -> tuple[list[float], list[Item]]:
-        """Return the numbers of a row and the items of its arrays. Raises SchemaError if a value does not fit."""
+    def fit(self, point: Point, where: str) -> tuple[list[float | str], list[Item]]:
+        """Return the numbers and texts of a row and the items of its arrays. Raises SchemaError if a value does not fit."""
         if len(point.values) != len(self.columns):
             raise SchemaError(f"{where}: expected {len(self.columns)} values, got {len(point.values)}")
         if all(value is ABSENT for value in point.values):
             raise SchemaError(f"{where}: it has no value at all")
-        numbers: list[float] = []
+        numbers: list[float | str] = []
         items: list[Item] = []
         for (variable, storage), value in zip(self.columns, point.values, strict=True):
             if variable.dims:
@@ -73,11 +73,13 @@ class Row:
         return numbers, items
 
 
-def packed(variable: Variable, storage: Storage, value: object, where: str) -> tuple[float, ...]:
-    """Return the numbers that struct packs for one scalar. Raises SchemaError if it is out of range."""
+def packed(variable: Variable, storage: Storage, value: object, where: str) -> tuple[float | str, ...]:
+    """Return the numbers that struct packs for one scalar, or a text. Raises SchemaError if it is out of range."""
     if value is ABSENT:
         return storage.parts
     number = fit_scalar(variable, storage, value, where)
+    if isinstance(number, str):
+        return (number,)
     parts = (number.real, number.imag) if len(storage.code) == 2 else (number,)
     try:
         struct.pack("<" + storage.code, *parts)

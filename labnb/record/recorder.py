@@ -28,7 +28,17 @@ from labnb.core import (
 )
 from labnb.record.files import reason, remove_tree, sync_path, write_whole
 from labnb.record.folder import boot_id, make_folder, make_store, write_note
-from labnb.record.journal import HEAD, MAGIC, START, RowCodec, group_document, group_record, run_record, slot
+from labnb.record.journal import (
+    HEAD,
+    MAGIC,
+    START,
+    RowCodec,
+    group_document,
+    group_record,
+    run_record,
+    slot,
+    text_record,
+)
 from labnb.record.layout import Layout, root_text
 from labnb.record.lock import take_lock
 from labnb.record.materialiser import Materialiser, open_chunks
@@ -66,6 +76,7 @@ class Recorder:
         self._known: dict[int, Row] = {}
         self._rows: dict[int, Row] = {}  # what `put` sees; empty while something is wrong, so that it looks closer
         self._layout = Layout()
+        self._texts: dict[str, int] = {}
         self._trouble: Exception | None = None
         self._torn_at = -1
         self._closed = False
@@ -172,6 +183,7 @@ class Recorder:
 
     def _take_kept(self, kept: list[Kept]) -> None:
         for each in kept:
+            self._texts = {text: number for number, text in enumerate(each.texts)}
             self._know(each.group, keep=True)
             self.kept[each.group.key] = each
             self.points += len(each.rows)
@@ -293,9 +305,11 @@ class Recorder:
             raise SchemaError(f"a point of group {point.group}, which was never declared")
         where = row.where(point)
         numbers, items = row.fit(point, where)
-        record = row_record(row, point, numbers, where)
+        # Texts get their numbers last of all: a point that is refused leaves nothing in the journal.
+        row_record(row, point, [0 if isinstance(number, str) else number for number in numbers], where)
         self._write_items(point.place, items, where)
-        self._append(record)
+        coded = [self._number_of(number) if isinstance(number, str) else number for number in numbers]
+        self._append(row_record(row, point, coded, where))
         self.points += 1
         row.admit(tuple(map(type, point.values)))
 
@@ -305,6 +319,14 @@ class Recorder:
                 self._touched.add(files.write(place, data))
         except OSError as error:
             raise self._not_written(f"an array of {where} not written: {reason(error)}") from error
+
+    def _number_of(self, text: str) -> int:
+        number = self._texts.get(text)
+        if number is None:
+            number = len(self._texts)
+            self._append(text_record(text))
+            self._texts[text] = number
+        return number
 
     def _append(self, record: bytes) -> None:
         try:

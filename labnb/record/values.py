@@ -18,16 +18,18 @@ elements of arrays of 32 and 64 bit. Arrays of 8 and 16 bit have no `_FillValue`
 what was measured.
 
 Refused rather than bent: True in a number, a float in an int, a Python float in a float32, arrays of one element,
-masked arrays, texts, None.
+masked arrays, None, a number in a text.
 """
 
 from dataclasses import dataclass
+from enum import Enum, Flag
 from typing import Any, cast
 
 import numpy as np
 from numpy.typing import NDArray
 
 from labnb.core import ABSENT, Axis, Json, SchemaError, Variable, describe_value
+from labnb.core.schema import TEXT
 
 _CODES = {
     "f2": "e",
@@ -81,11 +83,13 @@ class Storage:
 
 def storage_of(variable: Variable) -> Storage:
     """Return how `variable` is stored. Raises SchemaError for a dtype that has no portable form on disk."""
+    if variable.dtype == TEXT:
+        return Storage("<i4", "i", -1)  # the place of the text among those of the journal
     kind = variable.dtype[1:]
     if kind not in _CODES:
         raise SchemaError(
             f"variable {variable.name!r}: values of dtype {np.dtype(variable.dtype).name} cannot be stored; "
-            "expected floats up to 64 bit, ints up to 64 bit, complex64, complex128 or bool"
+            "expected floats up to 64 bit, ints up to 64 bit, complex64, complex128, bool or text"
         )
     code = _CODES[kind]
     if kind == "b1":
@@ -108,6 +112,8 @@ def _whole_number(variable: Variable, kind: str) -> Storage:
 
 def takes(variable: Variable, kind: type) -> bool:
     """Whether a scalar of this type can be packed as it is, without losing anything but by its range."""
+    if variable.dtype == TEXT:
+        return False
     if issubclass(kind, bool | np.bool | np.timedelta64):
         return kind is bool and variable.dtype == "|b1"
     wanted = variable.dtype[1]
@@ -133,6 +139,8 @@ def fit_scalar(variable: Variable, storage: Storage, value: object, where: str) 
     """Return `value` (or the fill value for ABSENT) as a number that struct packs. Raises SchemaError."""
     if value is ABSENT:
         return storage.fill
+    if variable.dtype == TEXT:
+        return _text(variable, value, where)
     number: object = value
     if getattr(value, "shape", None) == () and hasattr(value, "dtype") and not _masked(value):
         number = np.asarray(value)[()]
@@ -145,6 +153,17 @@ def fit_scalar(variable: Variable, storage: Storage, value: object, where: str) 
     if storage.reserved is not None and number == storage.reserved:
         raise reserved(variable, storage, where)
     return number
+
+
+def _text(variable: Variable, value: object, where: str) -> str:
+    text = value.name if isinstance(value, Enum) and not isinstance(value, Flag) else value
+    if not isinstance(text, str):
+        raise misfit(variable, value, where)
+    try:
+        text.encode()
+    except UnicodeEncodeError as error:
+        raise misfit(variable, value, where) from error
+    return str(text)
 
 
 def _in_range(variable: Variable, number: int) -> bool:
@@ -221,7 +240,11 @@ def reserved(variable: Variable, storage: Storage, where: str) -> SchemaError:
 
 
 def _expected(variable: Variable) -> str:
-    return variable.describe() if variable.dims else f"a {variable.describe()} ({np.dtype(variable.dtype).name})"
+    return (
+        variable.describe()
+        if variable.dims or variable.dtype == TEXT
+        else f"a {variable.describe()} ({np.dtype(variable.dtype).name})"
+    )
 
 
 def _got(value: object) -> str:

@@ -57,6 +57,7 @@ class Follower:
         self._run = run
         self._touched = touched
         self._scanner = Scanner(verify=False)
+        store.texts = self._scanner.texts
         self._pending: list[Batch | Group] = []
         self._fd = os.open(journal, os.O_RDWR | os.O_CLOEXEC)
         self._synced = START

@@ -416,7 +416,7 @@ def test_a_session_refuses_bad_input_at_once(make, error, words):
         ([lambda voltge: 1], PlanError, "did you mean 'voltage'"),
         ([lambda: None], SchemaError, "returned nothing"),
         ([lambda voltage: {}], SchemaError, "no value"),
-        ([lambda: {"x": "text"}], SchemaError, "'x'"),
+        ([lambda: {"x": b"text"}], SchemaError, "'x'"),
         ([lambda voltage: {"x": 1, "y": 2} if voltage == 1 else {"x": 1}], SchemaError, "no value for 'y'"),
         ([lambda voltage: {"x": 1} if voltage == 1 else {"x": 1, "y": 2}], SchemaError, "in addition"),
         ([lambda voltage: {"x": 1 if voltage == 1 else "a"}], SchemaError, "'x'"),
