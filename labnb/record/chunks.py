@@ -75,8 +75,20 @@ def tile(shape: tuple[int | None, ...], item_bytes: int) -> Tiling:
 class ChunkFiles:
     """The chunk files of one array. `item` elements, `fill` each, lie at every place of the grid."""
 
-    def __init__(self, folder: Path, tiling: Tiling, item: tuple[int, ...], fill: bytes, *, keep: bool = False) -> None:
-        """`keep` trusts chunk files of the right size that lie there; otherwise each is made anew when touched."""
+    def __init__(
+        self,
+        folder: Path,
+        tiling: Tiling,
+        item: tuple[int, ...],
+        fill: bytes,
+        *,
+        keep: bool = False,
+        aside: bool = False,
+    ) -> None:
+        """`keep` trusts chunk files of the right size that lie there; otherwise each is made anew when touched.
+
+        `aside` leaves those that lie there to readers, until `settle`.
+        """
         self.folder = folder
         self.tiling = tiling
         self.item_bytes = len(fill) * math.prod(item)
@@ -86,6 +98,7 @@ class ChunkFiles:
         self._tail = ".0" * len(item)
         self._fill = fill
         self._keep = keep
+        self._aside: dict[int, Path] | None = {} if aside else None
 
     @property
     def chunk_bytes(self) -> int:
@@ -140,10 +153,18 @@ class ChunkFiles:
         if path is None:
             path = self.path(chunk)
             if not (self._keep and _size(path) == self.chunk_bytes):
+                if self._aside is not None:
+                    path = self._aside[chunk] = self.spare.with_name(f".{self.folder.name}.{chunk}.aside.partial")
                 self._make(path)
                 self.remade.append(chunk)
             self.made[chunk] = path
         return path
+
+    def settle(self) -> None:
+        """Put the chunks that were made aside in their places, each in one step. Raises OSError."""
+        for chunk, path in (self._aside or {}).items():
+            self.made[chunk] = path.replace(self.path(chunk))
+        self._aside = None
 
     def put_whole(self, chunk: int, data: bytes | memoryview) -> None:
         """Make a chunk that begins with `data`. Raises OSError."""

@@ -24,9 +24,9 @@ class Materialiser:
     """The store of one run as its only writer sees it. Used by one thread at a time. Every step can be repeated."""
 
     def __init__(self, data_path: Path, *, keep_arrays: bool = False, keep_all: bool = False) -> None:
-        """`keep_arrays` trusts the files of array variables that lie there (after a crash the journal has no copy).
+        """`keep_arrays` trusts the files of array variables that lie there: after a crash the journal has no copy.
 
-        `keep_all` trusts all: those of a run that had been sealed.
+        All others are made anew then, aside, and appear at the end. `keep_all` trusts all: a run that had been sealed.
         """
         self.data_path = data_path
         self.layout = Layout()
@@ -96,6 +96,8 @@ class Materialiser:
             self._make(array)
             self._refresh(array)
         self._write_texts()
+        for files in self.files.values():
+            files.settle()
         self._sweep()
         if self.size_bytes <= PACK_AT_ONCE_BYTES:
             return self.pack(attributes)
@@ -164,7 +166,10 @@ class Materialiser:
         if files is None:
             array = self.arrays[name]
             files = self.files[name] = open_chunks(
-                self.data_path, array, keep=self._keep_all or (self._keep_arrays and bool(array.item))
+                self.data_path,
+                array,
+                keep=self._keep_all or (self._keep_arrays and bool(array.item)),
+                aside=self._keep_arrays and not self._keep_all and not array.item,
             )
         return files
 
@@ -218,9 +223,9 @@ class Materialiser:
                     path.unlink()
 
 
-def open_chunks(data_path: Path, array: StoredArray, *, keep: bool = False) -> ChunkFiles:
+def open_chunks(data_path: Path, array: StoredArray, *, keep: bool = False, aside: bool = False) -> ChunkFiles:
     """Return the chunk files of `array` in the store at `data_path`."""
-    return ChunkFiles(data_path / array.name, array.tiling, array.item, array.fill_bytes, keep=keep)
+    return ChunkFiles(data_path / array.name, array.tiling, array.item, array.fill_bytes, keep=keep, aside=aside)
 
 
 def _started(shape: Iterable[int]) -> int:
