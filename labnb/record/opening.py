@@ -104,7 +104,7 @@ def _settle(folder: Path) -> bool:
     """Complete a broken run; return whether another process still writes it."""
     run = RunFile.read(folder / "run.json")
     if not (folder / "journal").exists():
-        if run.packing is not Packing.DONE and os.access(folder, os.W_OK):
+        if run.packing is not Packing.DONE and not run.rebuilt and os.access(folder, os.W_OK):
             packer.later(folder)
         return False
     try:

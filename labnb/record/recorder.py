@@ -149,6 +149,10 @@ class Recorder:
         run = RunFile.read(folder / "run.json")
         if run.state is State.DONE:
             raise RecordError(f"run {run.run_id} is done, all of its {run.points} points are there; start a new one")
+        if run.rebuilt and not run.groups:
+            raise RecordError(
+                f"run {run.run_id} cannot be resumed: its run.json in {folder} is damaged; start a new run"
+            )
         clock = present_clock() if clock is None else clock
         packer.withdraw(folder)
         try:
@@ -368,6 +372,11 @@ class Recorder:
             )
 
     def _not_shown(self, error: Exception) -> RecordError:
+        if not (self.path / "journal").exists():
+            return RecordError(
+                f"run {self.run_id}: its folder is gone (deleted, moved, or its disk was taken away): {self.path}; what was "
+                "put since then is not kept; start a new run"
+            )
         why = reason(error) if isinstance(error, OSError) else repr(error)
         return RecordError(
             f"run {self.run_id}: data not written to {self.data_path}: {why}; the {self.points} points so far are kept in "

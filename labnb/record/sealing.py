@@ -55,7 +55,7 @@ def _locked(folder: Path, work: Callable[[RunFile], None]) -> None:
     lock = take_lock(folder / "lock", "packed")
     try:
         run = RunFile.read(folder / "run.json")
-        if run.state.ended and not (folder / "journal").exists():
+        if run.state.ended and not run.rebuilt and not (folder / "journal").exists():
             work(run)
     finally:
         os.close(lock)

@@ -2,6 +2,7 @@
 
 import contextlib
 import os
+import shutil
 import subprocess
 import warnings
 
@@ -25,6 +26,13 @@ def fill(disk):
     os.close(descriptor)
     assert os.statvfs(disk).f_bavail == 0
     return path
+
+
+def put_anyway(recorder, point):
+    """Put a point as often as it takes: trouble in the background is told once for every cycle that fails."""
+    while True:
+        with contextlib.suppress(RecordError):
+            return recorder.put(point)
 
 
 def put_until_full(recorder, place=0, row=None):
@@ -80,12 +88,10 @@ def test_trouble_in_the_background_reaches_the_next_put_and_ends_when_there_is_s
     os.truncate(ballast, ballast.stat().st_size - 64 * 1024)  # enough for the journal, not for a chunk
     recorder.declare(SCALAR)
     for place in range(100):
-        recorder.put(Point(0, place, (place * 0.5,), place))
-    while recorder._trouble is None:
-        pass
-    with pytest.raises(RecordError, match=r"data not written to .*data\.zarr.*kept in the journal"):
-        recorder.put(Point(0, 100, (50.0,), 100))
-    assert recorder.points == 100
+        put_anyway(recorder, Point(0, place, (place * 0.5,), place))
+    with pytest.raises(RecordError, match=r"data not written to .*data\.zarr.*kept in the journal"):  # noqa: PT012
+        while True:
+            recorder.put(Point(0, 99, (49.5,), 99))
     with pytest.raises(RecordError, match="data not written to"):
         recorder.flush()
     ballast.unlink()
@@ -162,3 +168,69 @@ def test_runs_in_a_read_only_folder_open_and_a_broken_one_says_that_points_may_b
         assert load(disk / "copy").x.values.tolist() == [1.0]
     with pytest.warns(UserWarning, match="its last points may be missing"):
         assert open_run(disk / "copy").state is State.INTERRUPTED
+
+
+@pytest.mark.parametrize("kind", ["scalars", "traces", "texts"])
+def test_a_disk_that_fills_up_in_mid_run_loses_nothing_and_the_run_goes_on_when_it_is_larger(mounted, kind):
+    disk = mounted("size=20m")
+    recorder = Recorder.create(disk, kind, {}, period_s=0.01)
+    more = {"traces": Variable("y", "", "<f8", (Span("k", 20_000),)), "texts": Variable("y", "", "str")}.get(kind)
+    recorder.declare(Group(0, (N,), (Variable("x"), more) if more else tuple(Variable(f"x{k}") for k in range(30))))
+
+    def row(place):
+        if kind == "scalars":
+            return (float(place),) * 30
+        return (float(place), np.full(20_000, float(place)) if kind == "traces" else f"{place:0500}")
+
+    count, refused = 0, 0
+    while refused < 5:
+        try:
+            recorder.put(Point(0, count, row(count), count + 1))
+        except RecordError as error:
+            refused += 1
+            assert "No space left on device" in str(error) or "no space left" in str(error)
+            assert "are kept" in str(error)
+        else:
+            count += 1
+    subprocess.run(["mount", "-o", "remount,size=90m", disk], check=True)
+    recorder.flush()
+    for place in range(count, count + 50):
+        recorder.put(Point(0, place, row(place), place + 1))
+    recorder.close(State.DONE)
+    data = load(recorder.path)
+    np.testing.assert_array_equal(data["x0" if kind == "scalars" else "x"], np.arange(count + 50))
+    if kind == "traces":
+        np.testing.assert_array_equal(data.y[:, 777], np.arange(count + 50))
+    if kind == "texts":
+        assert data.y.values.tolist() == [f"{k:0500}" for k in range(count + 50)]
+
+
+def test_a_folder_that_vanishes_is_noticed_and_nothing_is_said_to_be_kept(record):
+    recorder = record(period_s=0.005)
+    recorder.declare(SCALAR)
+    recorder.put(Point(0, 0, (1.0,), 1))
+    shutil.rmtree(recorder.path)
+    with pytest.raises(RecordError, match=r"folder is gone.*not kept.*start a new run"):
+        while True:
+            recorder.put(Point(0, 1, (1.0,), 1))
+    with pytest.raises(RecordError, match="folder is gone"):
+        recorder.flush()
+    with pytest.raises(RecordError, match="folder is gone"):
+        recorder.close(State.DONE)
+
+
+def test_a_clock_that_is_set_back_changes_no_point_and_is_noted(record):
+    recorder = record()
+    recorder.declare(SCALAR)
+    hour = 3600 * 10**9
+    times = [5 * hour, 5 * hour + 1, 2 * hour, 2 * hour + 5]
+    for place, now in enumerate(times):
+        recorder.put(Point(0, place, (place * 0.5,), now))
+        recorder.flush()
+    recorder.close(State.STOPPED)
+    data = load(recorder.path)
+    assert data.t.values.astype("int64").tolist() == times
+    assert data.x.values.tolist() == [0.0, 0.5, 1.0, 1.5]
+    notes = (recorder.path / "events.ndjson").read_text().splitlines()
+    assert len(notes) == 1
+    assert "clock was set back by 10800 s" in notes[0]
