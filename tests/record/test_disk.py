@@ -2,7 +2,6 @@
 
 import contextlib
 import os
-import shutil
 import subprocess
 import warnings
 
@@ -205,11 +204,11 @@ def test_a_disk_that_fills_up_in_mid_run_loses_nothing_and_the_run_goes_on_when_
         assert data.y.values.tolist() == [f"{k:0500}" for k in range(count + 50)]
 
 
-def test_a_folder_that_vanishes_is_noticed_and_nothing_is_said_to_be_kept(record):
+def test_a_folder_that_vanishes_is_noticed_and_nothing_is_said_to_be_kept(record, tmp_path):
     recorder = record(period_s=0.005)
     recorder.declare(SCALAR)
     recorder.put(Point(0, 0, (1.0,), 1))
-    shutil.rmtree(recorder.path)
+    recorder.path.rename(tmp_path / "elsewhere")
     with pytest.raises(RecordError, match=r"folder is gone.*not kept.*start a new run"):
         while True:
             recorder.put(Point(0, 1, (1.0,), 1))

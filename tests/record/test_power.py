@@ -102,7 +102,7 @@ class Disk:
     st.sampled_from(sorted(KINDS)), st.integers(2, 30), st.lists(st.integers(0, 200), min_size=1, max_size=4),
     st.integers(0, 2**32),
 )  # fmt: skip
-@settings(max_examples=70, deadline=None, suppress_health_check=list(HealthCheck))
+@settings(max_examples=40, deadline=None, suppress_health_check=list(HealthCheck))
 def test_a_power_cut_at_any_forced_write_loses_only_what_came_after_the_last_one(kind, cut_at, portions, seed):
     chance = random.Random(seed)
     with tempfile.TemporaryDirectory() as folder, pytest.MonkeyPatch.context() as patch:
@@ -159,7 +159,7 @@ def broken(request, tmp_path_factory):
 
 
 @given(st.data())
-@settings(max_examples=60, deadline=None, suppress_health_check=list(HealthCheck))
+@settings(max_examples=25, deadline=None, suppress_health_check=list(HealthCheck))
 def test_any_file_cut_at_any_byte_leaves_a_run_that_can_be_read(broken, data):
     kind, source = broken
     files = sorted(p.relative_to(source) for p in source.rglob("*") if p.is_file())
@@ -186,8 +186,8 @@ def test_copies_of_a_run_that_is_being_written_open_with_all_that_was_forced(rec
     recorder = record(period_s=0.01)
     recorder.declare(KINDS["texts"])
     place = 0
-    for number in range(12):
-        until = time.monotonic() + random.Random(number).uniform(0.005, 0.05)
+    for number in range(6):
+        until = time.monotonic() + random.Random(number).uniform(0.005, 0.02)
         while time.monotonic() < until:
             recorder.put((0, place, values("texts", place), place + 1))
             place += 1
