@@ -99,6 +99,9 @@ class ChunkFiles:
         self._fill = fill
         self._keep = keep
         self._aside: dict[int, Path] | None = {} if aside else None
+        self.late = False
+        """Fill items only when one behind them is written: for a growing array whose readers never see further."""
+        self._filled: tuple[int, int] | None = None  # the last chunk, and how many of its items are written or filled
 
     @property
     def chunk_bytes(self) -> int:
@@ -125,9 +128,38 @@ class ChunkFiles:
         if self.tiling.items == 1 and chunk not in self.made:
             self.put_whole(chunk, data)
             return self.made[chunk]
-        path = self.ready(chunk)
-        self._write_at(path, [(int(items[0]) * self.item_bytes, data)])
+        item = int(items[0])
+        path = self._ready_late(chunk, item) if self.late else self.ready(chunk)
+        self._write_at(path, [(item * self.item_bytes, data)])
+        if self._filled is not None and self._filled[0] == chunk:
+            self._filled = (chunk, max(self._filled[1], item + 1))
         return path
+
+    def fill_up(self) -> None:
+        """Fill what is left of the last chunk, and every chunk from now on when it is made. Raises OSError."""
+        self._fill_to(self.tiling.items)
+        self.late, self._filled = False, None
+
+    def _ready_late(self, chunk: int, item: int) -> Path:
+        last = -1 if self._filled is None else self._filled[0]
+        if chunk < last:
+            return self.ready(chunk)
+        if chunk > last:
+            if chunk in self.made:
+                return self.made[chunk]
+            self._fill_to(self.tiling.items)
+            self._make(self.path(chunk), fill=False)
+            self.made[chunk] = self.path(chunk)
+            self._filled = (chunk, 0)
+        self._fill_to(item)
+        return self.made[chunk]
+
+    def _fill_to(self, item: int) -> None:
+        chunk, filled = self._filled or (-1, item)
+        if filled < item:
+            blank = self._fill * (self.item_bytes // len(self._fill))
+            self._write_at(self.made[chunk], [(k * self.item_bytes, blank) for k in range(filled, item)])
+            self._filled = (chunk, item)
 
     def scatter(self, places: NDArray[np.int64], values: NDArray[Any]) -> None:
         """Write one scalar at every place; the places rise. Raises OSError."""
@@ -172,14 +204,16 @@ class ChunkFiles:
         self._make(path, data)
         self.made[chunk] = path
 
-    def _make(self, path: Path, data: bytes | memoryview = b"") -> None:
+    def _make(self, path: Path, data: bytes | memoryview = b"", *, fill: bool = True) -> None:
         self.folder.mkdir(exist_ok=True)
         descriptor = os.open(self.spare, os.O_RDWR | os.O_CREAT | os.O_TRUNC | os.O_CLOEXEC, 0o666)
         try:
             try:
                 _allocate(descriptor, max(self.chunk_bytes, len(data)))
+                if not fill:
+                    os.ftruncate(descriptor, self.chunk_bytes)  # where nothing could be reserved
                 write_all(descriptor, data)
-                self._pad(descriptor, self.chunk_bytes - len(data))
+                self._pad(descriptor, self.chunk_bytes - len(data) if fill else 0)
             finally:
                 os.close(descriptor)
             self.spare.replace(path)

@@ -1,7 +1,7 @@
 """How a point of a group becomes numbers for the journal and items for array files, or an error that says why not."""
 
 import struct
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 
 from labnb.core import ABSENT, Point, SchemaError, Variable
 from labnb.record.chunks import ChunkFiles
@@ -88,7 +88,7 @@ def packed(variable: Variable, storage: Storage, value: object, where: str) -> t
     return parts
 
 
-def row_record(row: Row, point: Point, numbers: list[float], where: str) -> bytes:
+def row_record(row: Row, point: Point, numbers: Sequence[float], where: str) -> bytes:
     """Return the journal record of a point. Raises SchemaError if its time is no whole number."""
     try:
         return row.codec.record(point.place, point.time_ns, *numbers)

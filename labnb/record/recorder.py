@@ -18,6 +18,7 @@ from labnb.core import (
     Group,
     Json,
     LifecycleError,
+    OpenAxis,
     PlainPoint,
     Point,
     RecordError,
@@ -26,6 +27,7 @@ from labnb.core import (
     check_name,
     present_clock,
 )
+from labnb.record.chunks import ChunkFiles
 from labnb.record.files import reason, remove_tree, sync_path, write_whole
 from labnb.record.folder import boot_id, make_folder, make_store, write_note
 from labnb.record.journal import (
@@ -198,12 +200,24 @@ class Recorder:
         arrays = {array.name: array for array in layout.arrays()}
         index = len(layout.groups) - 1
         own = {v.name: open_chunks(self.data_path, arrays[v.name], keep=keep) for v in group.variables if v.dims}
+        self._share_open_axis(group, own)
         row = Row(RowCodec(index, group), own)
         if not keep:
             self._append(group_record(group))
         self._layout = layout
         self._known[group.key] = row
         self._rows = self._known
+
+    def _share_open_axis(self, group: Group, own: Mapping[str, ChunkFiles]) -> None:
+        """Let arrays over an open axis be filled late, as long as no other group makes that axis longer than they are."""
+        if not group.axes or not isinstance(group.axes[0], OpenAxis):
+            return
+        others = [row for row in self._known.values() if row.group.dims[:1] == group.dims[:1]]
+        for row in others:
+            for files in row.arrays.values():
+                files.fill_up()
+        for files in own.values():
+            files.late = not others and len(group.axes) == 1
 
     def declare(self, group: Group) -> None:
         """Announce a group before its first point. Raises SchemaError if it contradicts an earlier one, RecordError."""

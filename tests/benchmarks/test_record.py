@@ -133,7 +133,7 @@ def test_a_run_of_a_million_points_opens_at_once(tmp_path, capsys):
     recorder = Recorder.create(tmp_path, "bench", {})
     recorder.declare(Group(0, (Axis("a", tuple(range(1000))), Axis("b", tuple(range(1000)))), (Variable("x", "A"),)))
     for k in range(1_000_000):
-        recorder.put((0, k, (0.5,), k))
+        recorder.put((0, k, (0.5 * k,), 10**18 + 1000 * k))
     recorder.close(State.DONE)
 
     def timed(work):

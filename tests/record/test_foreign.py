@@ -72,7 +72,7 @@ def served(store):
 
 
 def test_xarray_reads_a_run_over_http(served):
-    if PYTHON == sys.executable:
+    if sys.executable == PYTHON:
         pytest.importorskip("aiohttp")
     read("xarray", served)
 
@@ -80,7 +80,7 @@ def test_xarray_reads_a_run_over_http(served):
 @pytest.fixture(scope="session")
 def tensorstore_python(tmp_path_factory):
     """Return an interpreter of its own that has tensorstore."""
-    if PYTHON != sys.executable:
+    if sys.executable != PYTHON:
         return PYTHON
     home = tmp_path_factory.mktemp("tensorstore")
     subprocess.run([sys.executable, "-m", "venv", home], check=True)

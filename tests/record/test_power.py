@@ -17,7 +17,7 @@ import xarray as xr
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
-from labnb.core import Axis, Group, OpenAxis, Point, RecordError, Span, State, Variable
+from labnb.core import Axis, Group, OpenAxis, RecordError, Span, State, Variable
 from labnb.record import Recorder, load, opening
 from labnb.record.journal import read_start
 
@@ -71,7 +71,7 @@ class Disk:
         )
 
     def restore(self, chance, target):
-        run, files, forced = self.image
+        _run, files, forced = self.image
         for path, now, before in files:
             (target / path).parent.mkdir(parents=True, exist_ok=True)
             data = self.mixed(path, now, before, chance)

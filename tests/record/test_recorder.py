@@ -520,3 +520,20 @@ def test_the_dataset_can_be_exported_to_netcdf(record, tmp_path):
     recorder.close(State.DONE)
     pytest.importorskip("scipy")
     load(recorder.path).to_netcdf(tmp_path / "iv.nc", engine="scipy")
+
+
+def test_arrays_over_an_open_axis_that_another_group_makes_longer_read_as_not_measured(record):
+    recorder = record()
+    n = OpenAxis("n", 1.0)
+    recorder.declare(Group(0, (n,), (Variable("y", "", "<f8", (Span("k", 4),)),)))
+    for place in (0, 1, 5):
+        recorder.put(Point(0, place, (np.full(4, 1.0 + place),), NS))
+    recorder.declare(Group(1, (n,), (Variable("x"),)))
+    recorder.put(Point(1, 30, (1.0,), NS))
+    recorder.flush()
+    expected = np.full((31, 4), np.nan)
+    expected[[0, 1, 5]] = [[1.0] * 4, [2.0] * 4, [6.0] * 4]
+    np.testing.assert_array_equal(xr.open_zarr(recorder.data_path).y, expected)
+    recorder.put(Point(0, 33, (np.full(4, 9.0),), NS))
+    recorder.close(State.DONE)
+    np.testing.assert_array_equal(load(recorder.path).y[:31], expected)

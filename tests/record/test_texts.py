@@ -87,7 +87,7 @@ def test_texts_over_an_open_axis_grow_across_chunks(record):
     recorder.declare(Group(0, (OpenAxis("n", 1.0),), (Variable("label", "", "str"),)))
     for place in range(16384 + 5):
         recorder.put((0, place, (f"p{place % 7}",), place))
-    recorder.put((0, 16384 + 7, (ABSENT,)[:0] + ("last",), 1))
+    recorder.put((0, 16384 + 7, ("last",), 1))
     recorder.flush()
     seen = xr.open_zarr(recorder.data_path).label.values
     recorder.close(State.DONE)
