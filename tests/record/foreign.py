@@ -2,9 +2,10 @@
 
 import sys
 
-sys.modules["labnb"] = None
+if __name__ == "__main__":
+    sys.modules["labnb"] = None
 
-import numpy as np  # noqa: E402
+import numpy as np
 
 COUNT = 30
 

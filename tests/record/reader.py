@@ -7,10 +7,11 @@ import select
 import sys
 from pathlib import Path
 
-sys.modules["labnb"] = None
+if __name__ == "__main__":
+    sys.modules["labnb"] = None
 
-import numpy as np  # noqa: E402
-import xarray as xr  # noqa: E402
+import numpy as np
+import xarray as xr
 
 
 def look(path):
