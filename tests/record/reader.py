@@ -3,6 +3,7 @@
 Every line of the input names a store to look at until the next line; an empty one names none. Prints a line per look.
 """
 
+import os
 import select
 import sys
 from pathlib import Path
@@ -39,15 +40,26 @@ def look(path):
     return int(seen.sum())
 
 
+def next_line():
+    """Return a line, None at the end; nothing is read ahead, which `select` would not see."""
+    line = b""
+    while not line.endswith(b"\n"):
+        byte = os.read(0, 1)
+        if not byte:
+            return None
+        line += byte
+    return line.decode().strip()
+
+
 def main():
     """Look until told to stop."""
     path, before = "", 0
     while True:
         if not path or select.select([sys.stdin], [], [], 0)[0]:
-            line = sys.stdin.readline()
-            if not line:
+            line = next_line()
+            if line is None:
                 return
-            path, before = line.strip(), 0
+            path, before = line, 0
             if not path:
                 print("idle", flush=True)
         if path and Path(path).exists():

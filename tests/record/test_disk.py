@@ -41,7 +41,7 @@ def put_until_full(recorder, place=0, row=None):
             recorder.put(Point(0, place, row or (place * 0.5,), place))
         except RecordError as error:
             return place, str(error)
-        place += 1
+        place = place + 1 if row is None or len(row) > 1 else place
 
 
 def test_a_full_disk_refuses_a_point_whole_and_recording_goes_on_when_there_is_space(record, mounted):
@@ -89,9 +89,12 @@ def test_trouble_in_the_background_reaches_the_next_put_and_ends_when_there_is_s
     recorder.declare(SCALAR)
     for place in range(100):
         put_anyway(recorder, Point(0, place, (place * 0.5,), place))
-    with pytest.raises(RecordError, match=r"data not written to .*data\.zarr.*kept in the journal"):  # noqa: PT012
-        while True:
-            recorder.put(Point(0, 99, (49.5,), 99))
+    said = ""
+    while "data not written" not in said:
+        with contextlib.suppress(RecordError):
+            recorder.update_metadata({})  # nothing that takes space, but time for another cycle
+        said = put_until_full(recorder, 99, (49.5,))[1]
+    assert re.search(r"data not written to .*data\.zarr.*kept in the journal", said)
     with pytest.raises(RecordError, match="data not written to"):
         recorder.flush()
     ballast.unlink()
