@@ -13,6 +13,7 @@ for temperature in sweep(...):
 import math
 from collections.abc import Iterable
 from dataclasses import dataclass
+from enum import Enum, Flag
 from typing import Any, NamedTuple, cast
 
 from labnb.core.axes import Axis, LoopAxis, OpenAxis, Span
@@ -24,7 +25,10 @@ Dim = Axis | Span
 
 @dataclass(frozen=True, slots=True)
 class Variable:
-    """One recorded quantity: `dtype` is numpy's little-endian text (`<f8`), `dims` are the value's own dimensions."""
+    """One recorded quantity: `dtype` is numpy's little-endian text (`<f8`), `dims` are the value's own dimensions.
+
+    Texts have the dtype `str`.
+    """
 
     name: str
     unit: str = ""
@@ -43,10 +47,11 @@ class Variable:
 
     def describe(self) -> str:
         """Return the kind of value this variable takes, in words."""
-        kind = _KINDS.get(self.dtype[1:2], self.dtype)
+        kind = "text" if self.dtype == TEXT else _KINDS.get(self.dtype[1:2], self.dtype)
         return kind if not self.dims else f"array of shape {self.shape} of {self.dtype}"
 
 
+TEXT = "str"
 _KINDS = {"f": "number", "i": "whole number", "u": "whole number", "c": "complex number", "b": "bool"}
 
 
@@ -62,10 +67,12 @@ def describe_value(value: object) -> str:
 def infer_variable(name: str, unit: str, value: object, notes: str = "") -> Variable:
     """Return the variable that `value`, its first one, declares.
 
-    Python numbers become float64, so that a whole number that later turns into a fraction keeps it; numpy scalars
+    Texts and members of an `Enum` become text. Python numbers become float64, so that a whole number that later turns into a fraction keeps it; numpy scalars
     and arrays keep their dtype; a labelled (xarray) array brings the names of its dimensions.
     Raises SchemaError if such a value cannot be recorded.
     """
+    if isinstance(value, str) or (isinstance(value, Enum) and not isinstance(value, Flag)):
+        return Variable(name, unit, TEXT, (), notes)
     if isinstance(value, bool):
         return Variable(name, unit, "|b1", (), notes)
     if isinstance(value, int | float) and not hasattr(value, "dtype"):
@@ -75,8 +82,8 @@ def infer_variable(name: str, unit: str, value: object, notes: str = "") -> Vari
     dtype, shape = getattr(value, "dtype", None), getattr(value, "shape", None)
     if dtype is None or not isinstance(shape, tuple):
         raise SchemaError(
-            f"variable {name!r}: cannot record {describe_value(value)}; expected a number, a bool, a complex number "
-            "or an array of them"
+            f"variable {name!r}: cannot record {describe_value(value)}; expected a number, a bool, a complex number, "
+            "an array of them, or a text"
         )
     # numpy.dtype: core does not import numpy, so it is spoken to by its names only.
     text = cast(str, dtype.newbyteorder("<").str)

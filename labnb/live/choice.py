@@ -102,7 +102,7 @@ def choose(groups: Sequence[Group], plot: Sequence[str] | None = None) -> Choice
         return NOTHING
     deepest = max(len(group.axes) for group in shown)
     group = [g for g in shown if len(g.axes) == deepest][-1]
-    scalars = tuple(v for v in group.variables if not v.dims)
+    scalars = tuple(v for v in group.variables if not v.dims and v.dtype != "str")
     return _scalar_figure(group, scalars) if scalars and group.axes else _trace_figure(group)
 
 

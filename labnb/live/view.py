@@ -1,5 +1,6 @@
 """The live view of a run: a sink that costs nothing to feed and is emptied in bulk, ten times a second."""
 
+from enum import Enum
 from typing import Protocol, cast
 
 import numpy as np
@@ -99,6 +100,8 @@ class LiveView:
 def _shown(value: object) -> float | complex | bool | str | None:
     if value is None:
         return None
+    if isinstance(value, Enum):
+        return value.name
     array = np.asarray(value)
     if array.ndim:
         return f"[{' × '.join(map(str, array.shape))}]"

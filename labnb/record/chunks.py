@@ -75,17 +75,33 @@ def tile(shape: tuple[int | None, ...], item_bytes: int) -> Tiling:
 class ChunkFiles:
     """The chunk files of one array. `item` elements, `fill` each, lie at every place of the grid."""
 
-    def __init__(self, folder: Path, tiling: Tiling, item: tuple[int, ...], fill: bytes, *, keep: bool = False) -> None:
-        """`keep` trusts chunk files of the right size that lie there; otherwise each is made anew when touched."""
+    def __init__(
+        self,
+        folder: Path,
+        tiling: Tiling,
+        item: tuple[int, ...],
+        fill: bytes,
+        *,
+        keep: bool = False,
+        aside: bool = False,
+    ) -> None:
+        """`keep` trusts chunk files of the right size that lie there; otherwise each is made anew when touched.
+
+        `aside` leaves those that lie there to readers, until `settle`.
+        """
         self.folder = folder
         self.tiling = tiling
         self.item_bytes = len(fill) * math.prod(item)
         self.made: dict[int, Path] = {}
         self.remade: list[int] = []
+        self.spare = folder.parent.parent / f".{folder.name}.chunk.partial"
         self._tail = ".0" * len(item)
         self._fill = fill
         self._keep = keep
-        self._spare = folder.parent.parent / f".{folder.name}.chunk.partial"
+        self._aside: dict[int, Path] | None = {} if aside else None
+        self.late = False
+        """Fill items only when one behind them is written: for a growing array whose readers never see further."""
+        self._filled: tuple[int, int] | None = None  # the last chunk, and how many of its items are written or filled
 
     @property
     def chunk_bytes(self) -> int:
@@ -96,6 +112,15 @@ class ChunkFiles:
         """Return the file of a chunk number, whether it exists or not."""
         return self.folder / ("c" + "".join(f".{part}" for part in self.tiling.key(chunk)) + self._tail)
 
+    def packed_path(self, chunk: int) -> Path:
+        """Return the file of a chunk number in a run that has ended; see `labnb.record.packing`."""
+        return self.folder / (self.path(chunk).name[2:] or "0")
+
+    def count(self, length: int) -> int:
+        """Return how many chunks the grid has when its growing dimension has this length."""
+        sizes = (length if size is None else size for size in self.tiling.shape)
+        return math.prod(-(-size // part) for size, part in zip(sizes, self.tiling.tile, strict=True))
+
     def write(self, place: int, data: bytes | memoryview) -> Path:
         """Write one item; return its file, which the caller syncs before the journal. Raises OSError."""
         chunks, items = self.tiling.locate(np.array([place], np.int64))
@@ -103,9 +128,38 @@ class ChunkFiles:
         if self.tiling.items == 1 and chunk not in self.made:
             self.put_whole(chunk, data)
             return self.made[chunk]
-        path = self.ready(chunk)
-        self._write_at(path, [(int(items[0]) * self.item_bytes, data)])
+        item = int(items[0])
+        path = self._ready_late(chunk, item) if self.late else self.ready(chunk)
+        self._write_at(path, [(item * self.item_bytes, data)])
+        if self._filled is not None and self._filled[0] == chunk:
+            self._filled = (chunk, max(self._filled[1], item + 1))
         return path
+
+    def fill_up(self) -> None:
+        """Fill what is left of the last chunk, and every chunk from now on when it is made. Raises OSError."""
+        self._fill_to(self.tiling.items)
+        self.late, self._filled = False, None
+
+    def _ready_late(self, chunk: int, item: int) -> Path:
+        last = -1 if self._filled is None else self._filled[0]
+        if chunk < last:
+            return self.ready(chunk)
+        if chunk > last:
+            if chunk in self.made:
+                return self.made[chunk]
+            self._fill_to(self.tiling.items)
+            self._make(self.path(chunk), fill=False)
+            self.made[chunk] = self.path(chunk)
+            self._filled = (chunk, 0)
+        self._fill_to(item)
+        return self.made[chunk]
+
+    def _fill_to(self, item: int) -> None:
+        chunk, filled = self._filled or (-1, item)
+        if filled < item:
+            blank = self._fill * (self.item_bytes // len(self._fill))
+            self._write_at(self.made[chunk], [(k * self.item_bytes, blank) for k in range(filled, item)])
+            self._filled = (chunk, item)
 
     def scatter(self, places: NDArray[np.int64], values: NDArray[Any]) -> None:
         """Write one scalar at every place; the places rise. Raises OSError."""
@@ -131,10 +185,18 @@ class ChunkFiles:
         if path is None:
             path = self.path(chunk)
             if not (self._keep and _size(path) == self.chunk_bytes):
+                if self._aside is not None:
+                    path = self._aside[chunk] = self.spare.with_name(f".{self.folder.name}.{chunk}.aside.partial")
                 self._make(path)
                 self.remade.append(chunk)
             self.made[chunk] = path
         return path
+
+    def settle(self) -> None:
+        """Put the chunks that were made aside in their places, each in one step. Raises OSError."""
+        for chunk, path in (self._aside or {}).items():
+            self.made[chunk] = path.replace(self.path(chunk))
+        self._aside = None
 
     def put_whole(self, chunk: int, data: bytes | memoryview) -> None:
         """Make a chunk that begins with `data`. Raises OSError."""
@@ -142,19 +204,21 @@ class ChunkFiles:
         self._make(path, data)
         self.made[chunk] = path
 
-    def _make(self, path: Path, data: bytes | memoryview = b"") -> None:
+    def _make(self, path: Path, data: bytes | memoryview = b"", *, fill: bool = True) -> None:
         self.folder.mkdir(exist_ok=True)
-        descriptor = os.open(self._spare, os.O_RDWR | os.O_CREAT | os.O_TRUNC | os.O_CLOEXEC, 0o666)
+        descriptor = os.open(self.spare, os.O_RDWR | os.O_CREAT | os.O_TRUNC | os.O_CLOEXEC, 0o666)
         try:
             try:
                 _allocate(descriptor, max(self.chunk_bytes, len(data)))
+                if not fill:
+                    os.ftruncate(descriptor, self.chunk_bytes)  # where nothing could be reserved
                 write_all(descriptor, data)
-                self._pad(descriptor, self.chunk_bytes - len(data))
+                self._pad(descriptor, self.chunk_bytes - len(data) if fill else 0)
             finally:
                 os.close(descriptor)
-            self._spare.replace(path)
+            self.spare.replace(path)
         except BaseException:
-            self._spare.unlink(missing_ok=True)
+            self.spare.unlink(missing_ok=True)
             raise
 
     def _pad(self, descriptor: int, missing: int) -> None:

@@ -5,7 +5,8 @@
 length u32 | crc32 u32 | kind u32, payload                                a record; crc over kind and payload,
                          ├─ group index u32, place i64, time i64, scalars  seeded by the length
                          ├─ RUN    JSON: what the journal belongs to
-                         └─ GROUP  JSON: a declared group; the n-th one gets index n
+                         ├─ GROUP  JSON: a declared group; the n-th one gets index n
+                         └─ TEXT   a text, UTF-8; rows speak of the n-th one by n
 ```
 Rows of one group all have the same length, so that numpy reads thousands of them at once. Replay is idempotent.
 """
@@ -29,7 +30,7 @@ from labnb.record.values import storage_of
 
 MAGIC = b"labnbj01"
 START = len(MAGIC) + 16
-RUN, GROUP = 0xFFFFFFFF, 0xFFFFFFFE
+RUN, GROUP, TEXT = 0xFFFFFFFF, 0xFFFFFFFE, 0xFFFFFFFD
 HEAD = struct.Struct("<II")
 _PEEK = struct.Struct("<III")
 _KIND = struct.Struct("<I")
@@ -66,6 +67,11 @@ def run_record(facts: Mapping[str, str]) -> bytes:
 def group_record(group: Group) -> bytes:
     """Return the record that declares `group`."""
     return frame(_KIND.pack(GROUP) + json.dumps(group_document(group)).encode())
+
+
+def text_record(text: str) -> bytes:
+    """Return the record that gives the next number to `text`."""
+    return frame(_KIND.pack(TEXT) + text.encode())
 
 
 class RowCodec:
@@ -108,6 +114,7 @@ class Scanner:
         """`verify` checks every row; a writer that follows its own journal checks only the last of each batch."""
         self._verify = verify
         self.codecs: list[RowCodec] = []
+        self.texts: list[str] = []
         self.facts: Mapping[str, str] = {}
         self.offset = START
 
@@ -136,6 +143,8 @@ class Scanner:
     def _control(self, kind: int, payload: bytes, found: list[Batch | Group]) -> bool:
         if kind == RUN:
             self.facts = cast(dict[str, str], json.loads(payload))
+        elif kind == TEXT:
+            self.texts.append(payload.decode())
         elif kind == GROUP:
             group = group_from(json.loads(payload))
             self.codecs.append(RowCodec(len(self.codecs), group))

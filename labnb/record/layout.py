@@ -5,23 +5,28 @@ array of the times of its points: `t` for the deepest one, `t_<loops>` for the o
 """
 
 import json
+import math
 import re
 import struct
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from typing import Any, cast
 
 import numpy as np
 
 from labnb.core import Axis, Group, Json, OpenAxis, SchemaError, Span, Variable
-from labnb.record.chunks import GROWING_ITEMS, Tiling, tile
+from labnb.core.schema import TEXT
+from labnb.record.chunks import CHUNK_BYTES, GROWING_ITEMS, Tiling, tile
 from labnb.record.values import Storage, storage_of
 
 NOT_A_TIME = -(2**63)
 _TIME = Storage("<i8", "q", NOT_A_TIME)
+COMPRESS_FROM = 256
+BLOSC_LIMIT = 1 << 31
 _NAME_BYTES = 200
 _BYTES: dict[str, Json] = {"name": "bytes", "configuration": {"endian": "little"}}
 _TYPES = {
+    "b1": "bool",
     "f2": "float16",
     "f4": "float32",
     "f8": "float64",
@@ -39,6 +44,15 @@ _TYPES = {
 
 
 @dataclass(frozen=True, slots=True, eq=False)
+class Whole:
+    """What an array becomes when nothing in it is left unmeasured."""
+
+    data_type: str
+    fill: Json
+    attributes: Mapping[str, Json]
+
+
+@dataclass(frozen=True, slots=True, eq=False)
 class StoredArray:
     """One array of the store. `tiling` cuts the loops, `item` is the shape at one place of them."""
 
@@ -52,24 +66,57 @@ class StoredArray:
     attributes: Mapping[str, Json]
     content: bytes | None = None  # a coordinate's single chunk
     step: float | None = None  # a growing coordinate's distance
+    whole: "Whole | None" = None
+    is_packed: bool = False
 
     def shape(self, lengths: Mapping[str, int]) -> tuple[int, ...]:
         """Return the shape, growing dimensions taken from `lengths`."""
         loops = zip(self.dims, self.tiling.shape, strict=False)
         return (*(lengths.get(dim, 0) if size is None else size for dim, size in loops), *self.item)
 
+    @property
+    def dtype(self) -> "np.dtype[Any]":
+        """Numpy's type of the elements; of texts, that of their bytes."""
+        return np.dtype(np.uint8) if self.data_type == "string" else np.dtype(self.data_type).newbyteorder("<")
+
+    @property
+    def chunk_bytes(self) -> int:
+        """Size of a chunk of a growing store."""
+        return self.tiling.items * math.prod(self.item) * self.dtype.itemsize
+
+    @property
+    def compressed(self) -> bool:
+        """Whether packed chunks are compressed: not texts, nor what gains nothing, nor what blosc cannot hold."""
+        return self.data_type != "string" and COMPRESS_FROM <= self.chunk_bytes < BLOSC_LIMIT
+
+    def packed(self, *, whole: bool) -> "StoredArray":
+        """Return this array as it is kept when the run has ended; `whole` if it is measured everywhere."""
+        if whole and self.whole is not None:
+            kept = self.whole
+            return replace(self, data_type=kept.data_type, fill=kept.fill, attributes=kept.attributes, is_packed=True)
+        return replace(self, is_packed=True)
+
+    def _codecs(self) -> list[Json]:
+        codecs: list[Json] = [{"name": "vlen-utf8", "configuration": {}} if self.data_type == "string" else _BYTES]
+        if self.is_packed and self.compressed:
+            settings: dict[str, Json] = {"cname": "lz4", "clevel": 5, "shuffle": "shuffle", "blocksize": 0}
+            codecs.append({"name": "blosc", "configuration": {"typesize": self.dtype.itemsize, **settings}})
+        if self.is_packed:
+            codecs.append({"name": "crc32c"})
+        return codecs
+
     def document(self, lengths: Mapping[str, int]) -> dict[str, Json]:
         """Return zarr's metadata of this array."""
-        codec: dict[str, Json] = {"name": "vlen-utf8", "configuration": {}} if self.data_type == "string" else _BYTES
+        keys = "v2" if self.is_packed else "default"
         return {
             "zarr_format": 3,
             "node_type": "array",
             "shape": list(self.shape(lengths)),
             "data_type": self.data_type,
             "chunk_grid": {"name": "regular", "configuration": {"chunk_shape": [*self.tiling.tile, *self.item]}},
-            "chunk_key_encoding": {"name": "default", "configuration": {"separator": "."}},
+            "chunk_key_encoding": {"name": keys, "configuration": {"separator": "."}},
             "fill_value": self.fill,
-            "codecs": [codec],
+            "codecs": self._codecs(),
             "attributes": dict(self.attributes),
             "dimension_names": list(self.dims),
             "storage_transformers": [],
@@ -249,8 +296,7 @@ def _encode(values: tuple[Any, ...], name: str) -> tuple[str, Json, bytes]:  # b
     if kinds == {bool}:
         return "bool", False, np.array(values, "|b1").tobytes()
     if kinds == {str}:
-        texts = [text.encode() for text in values]
-        return "string", "", struct.pack("<I", len(texts)) + b"".join(struct.pack("<I", len(t)) + t for t in texts)
+        return "string", "", text_chunk([text_bytes(text) for text in values])
     if kinds == {float}:
         return "float64", "NaN", np.array(values, "<f8").tobytes()
     if kinds == {int} and min(values) >= -(2**63) and max(values) < 2**63:
@@ -267,20 +313,49 @@ def _time_array(name: str, group: Group, loops: tuple[int | None, ...]) -> Store
     return StoredArray(name, group.dims, tile(loops, 8), (), "int64", NOT_A_TIME, _TIME.fill_bytes, attributes)
 
 
-def _variable_array(variable: Variable, group: Group, loops: tuple[int | None, ...], time_name: str) -> StoredArray:
-    storage = storage_of(variable)
+def _attributes(variable: Variable, group: Group, time_name: str) -> dict[str, Json]:
     others = (other for axis in group.axes if isinstance(axis, Axis) for other in axis.names[1:])
     coordinates = " ".join((time_name, *(name for name in others if " " not in name)))  # CF's list has spaces between
-    attributes = _described(variable.unit, variable.notes) | {"coordinates": coordinates}
-    if storage.reserved is not None:
-        attributes["_FillValue"] = storage.reserved
+    return _described(variable.unit, variable.notes) | {"coordinates": coordinates}
+
+
+def _text_array(variable: Variable, group: Group, loops: tuple[int | None, ...], time_name: str) -> StoredArray:
+    tiling = tile(loops, CHUNK_BYTES // GROWING_ITEMS)  # a chunk of texts is written as a whole again and again
+    attributes = _attributes(variable, group, time_name)
+    return StoredArray(variable.name, group.dims, tiling, (), "string", "", b"\0", attributes)
+
+
+def _variable_array(variable: Variable, group: Group, loops: tuple[int | None, ...], time_name: str) -> StoredArray:
+    if variable.dtype == TEXT:
+        return _text_array(variable, group, loops, time_name)
+    storage = storage_of(variable)
+    plain = _attributes(variable, group, time_name)
+    attributes = dict(plain)
+    if storage.masked:
+        attributes["_FillValue"] = cast(int, storage.fill)
     if variable.dtype == "|b1":
-        attributes |= {"_FillValue": -1, "flag_values": [0, 1], "flag_meanings": "false true"}
+        attributes |= {"flag_values": [0, 1], "flag_meanings": "false true"}
     dims = (*group.dims, *(dim.name for dim in variable.dims))
     fill = storage.fill_bytes
     tiling = tile(loops, len(fill) * int(np.prod(variable.shape)))
     data_type = _TYPES[storage.dtype[1:]]
-    return StoredArray(variable.name, dims, tiling, variable.shape, data_type, storage.fill_json, fill, attributes)
+    whole = None
+    if storage.whole is not None:
+        whole = Whole(_TYPES[storage.whole[1:]], False if storage.whole == "|b1" else 0, plain)
+    return StoredArray(
+        variable.name, dims, tiling, variable.shape, data_type, storage.fill_json, fill, attributes, whole=whole
+    )
+
+
+def text_bytes(text: str) -> bytes:
+    """Return one element of a chunk of texts."""
+    data = text.encode()
+    return struct.pack("<I", len(data)) + data
+
+
+def text_chunk(elements: Sequence[bytes]) -> bytes:
+    """Return a chunk of texts, given its elements, as zarr's codec `vlen-utf8` lays it out."""
+    return struct.pack("<I", len(elements)) + b"".join(elements)
 
 
 def growing_content(array: StoredArray, chunk: int) -> bytes:

@@ -12,8 +12,10 @@ from labnb.core import RecordError, RunLocked
 from labnb.record.files import reason
 
 
-def take_lock(path: Path) -> int:
+def take_lock(path: Path, doing: str = "written") -> int:
     """Return the descriptor that holds the lock until it is closed. Raises RunLocked, naming the holder.
+
+    `doing` is what others are told is being done to the run.
 
     The folder may be read-only: then the lock is taken, but no holder written.
     """
@@ -22,13 +24,13 @@ def take_lock(path: Path) -> int:
         fcntl.flock(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
     except BlockingIOError as error:
         os.close(descriptor)
-        raise RunLocked(f"run {path.parent.name} is being written by {_holder(path)}; stop that run first") from error
+        raise RunLocked(f"run {path.parent.name} is being {_holder(path)}") from error
     except BaseException:
         os.close(descriptor)
         raise
     with contextlib.suppress(OSError):  # who holds it is only a courtesy to the next one
         os.ftruncate(descriptor, 0)
-        os.pwrite(descriptor, json.dumps({"pid": os.getpid(), "host": platform.node()}).encode(), 0)
+        os.pwrite(descriptor, json.dumps({"pid": os.getpid(), "host": platform.node(), "doing": doing}).encode(), 0)
     return descriptor
 
 
@@ -80,6 +82,8 @@ def _open(path: Path) -> int:
 def _holder(path: Path) -> str:
     try:
         found = json.loads(path.read_bytes())
-        return f"process {found['pid']} on {found['host']}"
-    except (OSError, ValueError, KeyError, TypeError):
-        return "another process"
+        doing = str(found.get("doing", "written"))
+        advice = "stop that run first" if doing == "written" else "try again in a moment"
+        return f"{doing} by process {found['pid']} on {found['host']}; {advice}"
+    except (OSError, ValueError, KeyError, TypeError, AttributeError):
+        return "written by another process; stop that run first"

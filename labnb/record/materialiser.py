@@ -2,34 +2,42 @@
 
 import json
 import math
-from collections.abc import Iterable, Mapping
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from pathlib import Path
 
 import numpy as np
 from numpy.typing import NDArray
 
 from labnb.core import Group, Json, OpenAxis
+from labnb.core.schema import TEXT
 from labnb.record.chunks import GROWING_ITEMS, ChunkFiles
 from labnb.record.files import sync_path, sync_tree, write_whole
 from labnb.record.journal import Batch, Rows
 from labnb.record.layout import Layout, StoredArray, growing_content, root_text
+from labnb.record.packing import count_files, pack_array, retire, unpack_array
+from labnb.record.texts import TextChunks
+
+PACK_AT_ONCE_BYTES = 64 << 20
 
 
 class Materialiser:
     """The store of one run as its only writer sees it. Used by one thread at a time. Every step can be repeated."""
 
     def __init__(self, data_path: Path, *, keep_arrays: bool = False, keep_all: bool = False) -> None:
-        """`keep_arrays` trusts the files of array variables that lie there (after a crash the journal has no copy).
+        """`keep_arrays` trusts the files of array variables that lie there: after a crash the journal has no copy.
 
-        `keep_all` trusts all: those of a run that had been sealed.
+        All others are made anew then, aside, and appear at the end. `keep_all` trusts all: a run that had been sealed.
         """
         self.data_path = data_path
         self.layout = Layout()
         self.lengths: dict[str, int] = {}
         self.files: dict[str, ChunkFiles] = {}
+        self.texts: Sequence[str] = ()
+        """The texts that rows speak of by number; whoever reads the journal sets this."""
+        self._text_chunks: dict[str, TextChunks] = {}
         self._keep_arrays, self._keep_all = keep_arrays or keep_all, keep_all
         self._spare = data_path.parent / ".zarr.json.partial"
-        self._arrays: dict[str, StoredArray] = {}
+        self.arrays: dict[str, StoredArray] = {}
         self._times: dict[int, str] = {}
         self._made: set[str] = set()
         self._texts: dict[str, tuple[tuple[int, ...], str]] = {}
@@ -39,7 +47,7 @@ class Materialiser:
         before = self._times
         self.layout = self.layout.with_group(group)
         self._times = self.layout.time_names()
-        self._arrays = {array.name: array for array in self.layout.arrays()}
+        self.arrays = {array.name: array for array in self.layout.arrays()}
         for axis in group.axes:
             if isinstance(axis, OpenAxis):
                 self.lengths.setdefault(axis.name, 0)
@@ -58,7 +66,9 @@ class Materialiser:
         group = batch.codec.group
         places: NDArray[np.int64] = np.ascontiguousarray(rows["place"])
         for k, variable in enumerate(group.variables):
-            if not variable.dims:
+            if variable.dtype == TEXT:
+                self._texts_in(variable.name).scatter(places, rows[f"v{k}"])
+            elif not variable.dims:
                 self._files_of(variable.name).scatter(places, rows[f"v{k}"])
         self._files_of(self._times[batch.codec.index]).scatter(places, rows["time"])
         self._grow(group, int(places[-1]))
@@ -71,20 +81,64 @@ class Materialiser:
 
     def commit(self, attributes: Mapping[str, Json], *, durable: bool = False) -> None:
         """Show everything that was applied to readers, with these attributes of the root. Raises OSError."""
-        for array in self._arrays.values():
+        for array in self.arrays.values():
             self._make(array)
-        texts = {name: self._text(array) for name, array in self._arrays.items()}
+        self._write_texts()
+        texts = {name: self._text(array) for name, array in self.arrays.items()}
         self._replace(self.data_path / "zarr.json", root_text(attributes, texts), durable=durable)
 
-    def seal(self, attributes: Mapping[str, Json]) -> None:
-        """Commit, force everything to the disk, and remove chunk files that no longer count. Raises OSError."""
-        for array in self._arrays.values():
+    def seal(self, attributes: Mapping[str, Json]) -> dict[str, int] | None:
+        """Commit, force everything to the disk, and remove chunk files that no longer count. Raises OSError.
+
+        A small store is packed at once; return the number of its files then, as `pack` does.
+        """
+        for array in self.arrays.values():
             self._make(array)
             self._refresh(array)
+        self._write_texts()
+        for files in self.files.values():
+            files.settle()
         self._sweep()
+        if self.size_bytes <= PACK_AT_ONCE_BYTES:
+            return self.pack(attributes)
         sync_tree(self.data_path)
         self.commit(attributes, durable=True)
         sync_path(self.data_path.parent)
+        return None
+
+    @property
+    def size_bytes(self) -> int:
+        """How much all arrays together may hold."""
+        return sum(array.dtype.itemsize * math.prod(array.shape(self.lengths)) for array in self.arrays.values())
+
+    def pack(self, attributes: Mapping[str, Json], stop: Callable[[], bool] = lambda: False) -> dict[str, int] | None:
+        """Write every chunk compressed and with its checksum, and have readers use those; None if told to stop.
+
+        Return how many files every array has. The chunk files of the growing store stay: see `retire`. Raises OSError.
+        """
+        packed: dict[str, StoredArray] = {}
+        for name, array in self.arrays.items():
+            done = pack_array(array, array.shape(self.lengths), self._files_of(name), stop)
+            if done is None:
+                return None
+            packed[name] = done
+        for array in packed.values():
+            self._refresh(array, durable=True)
+        texts = {name: json.dumps(array.document(self.lengths), allow_nan=False) for name, array in packed.items()}
+        self._replace(self.data_path / "zarr.json", root_text(attributes, texts), durable=True)
+        sync_path(self.data_path.parent)
+        return count_files(self.data_path, packed)
+
+    def unpack(self, packed: Mapping[str, StoredArray]) -> None:
+        """Write the chunks of array variables as those of a growing store again. Raises RecordError, OSError."""
+        for name, array in self.arrays.items():
+            if array.item:
+                unpack_array(packed[name], array, array.shape(self.lengths), self._files_of(name))
+
+    def retire(self) -> None:
+        """Empty the chunk files of the growing store. Only when it is packed; raises OSError."""
+        for name, array in self.arrays.items():
+            retire(self._files_of(name), next(iter(array.shape(self.lengths)), 0))
 
     def clear_unacknowledged(self, index: int, places: NDArray[np.int64]) -> list[int]:
         """Blank the array items that no journal row stands for; return the places whose files were lost."""
@@ -110,11 +164,23 @@ class Materialiser:
     def _files_of(self, name: str) -> ChunkFiles:
         files = self.files.get(name)
         if files is None:
-            array = self._arrays[name]
+            array = self.arrays[name]
             files = self.files[name] = open_chunks(
-                self.data_path, array, keep=self._keep_all or (self._keep_arrays and bool(array.item))
+                self.data_path,
+                array,
+                keep=self._keep_all or (self._keep_arrays and bool(array.item)),
+                aside=self._keep_arrays and not self._keep_all and not array.item,
             )
         return files
+
+    def _texts_in(self, name: str) -> TextChunks:
+        if name not in self._text_chunks:
+            self._text_chunks[name] = TextChunks(self._files_of(name))
+        return self._text_chunks[name]
+
+    def _write_texts(self) -> None:
+        for chunks in self._text_chunks.values():
+            chunks.write(self.texts)
 
     def _make(self, array: StoredArray) -> None:
         """Write what an array needs besides its measured chunks, once."""
@@ -141,25 +207,25 @@ class Materialiser:
             self._texts[array.name] = known
         return known[1]
 
-    def _refresh(self, array: StoredArray) -> None:
+    def _refresh(self, array: StoredArray, *, durable: bool = False) -> None:
         text = json.dumps(array.document(self.lengths), allow_nan=False)
-        self._replace(self.data_path / array.name / "zarr.json", text, durable=False)
+        self._replace(self.data_path / array.name / "zarr.json", text, durable=durable)
 
     def _replace(self, path: Path, text: str, *, durable: bool) -> None:
         write_whole(path, text.encode(), spare=self._spare, durable=durable)
 
     def _sweep(self) -> None:
-        for name in self._arrays:
+        for name in self.arrays:
             counted = {path.name for path in self._files_of(name).made.values()} | {"zarr.json"}
-            keep = bool(self._arrays[name].item)
+            keep = bool(self.arrays[name].item)
             for path in (self.data_path / name).iterdir():
-                if path.name not in counted and not keep:
+                if path.name.startswith("c") and path.name not in counted and not keep:
                     path.unlink()
 
 
-def open_chunks(data_path: Path, array: StoredArray, *, keep: bool = False) -> ChunkFiles:
+def open_chunks(data_path: Path, array: StoredArray, *, keep: bool = False, aside: bool = False) -> ChunkFiles:
     """Return the chunk files of `array` in the store at `data_path`."""
-    return ChunkFiles(data_path / array.name, array.tiling, array.item, array.fill_bytes, keep=keep)
+    return ChunkFiles(data_path / array.name, array.tiling, array.item, array.fill_bytes, keep=keep, aside=aside)
 
 
 def _started(shape: Iterable[int]) -> int:

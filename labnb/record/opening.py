@@ -18,7 +18,9 @@ from labnb.record.journal import START, Batch, RowCodec, Scanner, read_start
 from labnb.record.layout import root_text
 from labnb.record.lock import take_lock
 from labnb.record.materialiser import Materialiser
-from labnb.record.runfile import RunFile, groups_json, stamp
+from labnb.record.packing import count_files
+from labnb.record.runfile import Packing, RunFile, groups_json, packing_json, stamp
+from labnb.record.sealing import packer
 from labnb.record.stored import StoredRun
 from labnb.record.summary import committed_points
 from labnb.record.whole import keep_whole
@@ -42,7 +44,22 @@ def load(path: Path | str, *, chunks: object = None) -> "xr.Dataset":
     folder = _folder(Path(path))
     if (folder / "run.json").exists() or not (folder / "data.zarr").exists():
         _settle(folder)
+        _check_files(folder)
     return _open_data(folder / "data.zarr", chunks)
+
+
+def _check_files(folder: Path) -> None:
+    expected = RunFile.read(folder / "run.json").files
+    try:
+        found = count_files(folder / "data.zarr", expected)
+    except OSError as error:
+        raise RecordError(f"the data in {folder} cannot be read: {reason(error)} ({error.filename})") from error
+    for name, count in expected.items():
+        if found[name] != count:
+            raise RecordError(
+                f"the data in {folder} are not complete: {name!r} has {found[name]} of its {count} files; restore the "
+                "folder data.zarr from a copy of the run"
+            )
 
 
 def open_run(path: Path | str) -> StoredRun:
@@ -85,8 +102,10 @@ def _folder(path: Path) -> Path:
 
 def _settle(folder: Path) -> bool:
     """Complete a broken run; return whether another process still writes it."""
-    RunFile.read(folder / "run.json")
+    run = RunFile.read(folder / "run.json")
     if not (folder / "journal").exists():
+        if run.packing is not Packing.DONE and not run.rebuilt and os.access(folder, os.W_OK):
+            packer.later(folder)
         return False
     try:
         recover(folder)
@@ -113,9 +132,19 @@ def _open_data(path: Path, chunks: Any = None) -> "xr.Dataset":  # whatever xarr
         if dataset.nbytes > _SMALL_BYTES:
             return dataset
         with dataset:
-            return keep_whole(dataset.load(), path)
+            return keep_whole(_loaded(dataset), path)
     except (OSError, ValueError, KeyError) as error:
-        raise RecordError(f"the data in {path} cannot be read: {error}") from error
+        raise RecordError(f"the data in {path} cannot be read: {error}; restore it from a copy of the run") from error
+
+
+def _loaded(dataset: "xr.Dataset") -> "xr.Dataset":
+    """Read everything; an error names the variable."""
+    for name, variable in dataset.variables.items():
+        try:
+            variable.load()
+        except ValueError as error:
+            raise ValueError(f"{str(name)!r}: {error}") from error
+    return dataset
 
 
 @dataclass(slots=True)
@@ -158,9 +187,10 @@ def _complete(folder: Path, run: RunFile) -> None:
         "cut_bytes": found.size - found.end,
         "lost_arrays": cast(Json, lost),
     }
-    store.seal(run.root_attributes(state, points, last))
+    packing = packing_json(store.seal(run.root_attributes(state, points, last)))
     ended = stamp(SystemClock.time_ns() if last is None else last)
-    run.write(state=state.value, points=points, ended=ended, groups=groups_json(found.groups), recovery=report)
+    groups = groups_json(found.groups)
+    run.write(state=state.value, points=points, ended=ended, groups=groups, recovery=report, **packing)
     write_note(folder, SystemClock.time_ns(), "recovered", f"completed from the journal, {points} points", report)
     for spare in folder.glob(".*.partial"):
         remove_tree(spare, []) if spare.is_dir() else spare.unlink()
@@ -206,7 +236,9 @@ def _replay(journal: int, found: _Found, store: Materialiser) -> tuple[int, int 
     """Apply every row; return their number, the time of the last one, and the places whose arrays are gone."""
     points, last = 0, None
     places: dict[int, list[NDArray[np.int64]]] = {k: [] for k, group in enumerate(found.groups) if _has_arrays(group)}
-    for item in _items(journal, Scanner(verify=False), found.end):
+    scanner = Scanner(verify=False)
+    store.texts = scanner.texts
+    for item in _items(journal, scanner, found.end):
         if isinstance(item, Group):
             continue
         batch = _survivors(item, found.synced) if item.codec.index in places else item

@@ -1,12 +1,12 @@
 """How a point of a group becomes numbers for the journal and items for array files, or an error that says why not."""
 
 import struct
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 
 from labnb.core import ABSENT, Point, SchemaError, Variable
 from labnb.record.chunks import ChunkFiles
 from labnb.record.journal import RowCodec
-from labnb.record.values import Storage, fit_array, fit_scalar, misfit, storage_of, takes
+from labnb.record.values import Storage, always_fits, fit_array, fit_scalar, misfit, storage_of
 
 Item = tuple[ChunkFiles, bytes | memoryview]
 
@@ -44,7 +44,8 @@ class Row:
     def admit(self, kinds: tuple[type, ...]) -> None:
         """Let values of these types go straight through from now on, if they can."""
         if all(
-            not v.dims and len(s.code) == 1 and takes(v, kind) for (v, s), kind in zip(self.columns, kinds, strict=True)
+            not v.dims and len(s.code) == 1 and always_fits(v, s, kind)
+            for (v, s), kind in zip(self.columns, kinds, strict=True)
         ):
             self.admitted.add(kinds)
 
@@ -56,13 +57,13 @@ class Row:
         setpoint = self.group.setpoint_text(place)
         return f"point {place} ({setpoint})" if setpoint else f"point {place}"
 
-    def fit(self, point: Point, where: str) -> tuple[list[float], list[Item]]:
-        """Return the numbers of a row and the items of its arrays. Raises SchemaError if a value does not fit."""
+    def fit(self, point: Point, where: str) -> tuple[list[float | str], list[Item]]:
+        """Return the numbers and texts of a row and the items of its arrays. Raises SchemaError if a value does not fit."""
         if len(point.values) != len(self.columns):
             raise SchemaError(f"{where}: expected {len(self.columns)} values, got {len(point.values)}")
         if all(value is ABSENT for value in point.values):
             raise SchemaError(f"{where}: it has no value at all")
-        numbers: list[float] = []
+        numbers: list[float | str] = []
         items: list[Item] = []
         for (variable, storage), value in zip(self.columns, point.values, strict=True):
             if variable.dims:
@@ -72,11 +73,13 @@ class Row:
         return numbers, items
 
 
-def packed(variable: Variable, storage: Storage, value: object, where: str) -> tuple[float, ...]:
-    """Return the numbers that struct packs for one scalar. Raises SchemaError if it is out of range."""
+def packed(variable: Variable, storage: Storage, value: object, where: str) -> tuple[float | str, ...]:
+    """Return the numbers that struct packs for one scalar, or a text. Raises SchemaError if it is out of range."""
     if value is ABSENT:
         return storage.parts
     number = fit_scalar(variable, storage, value, where)
+    if isinstance(number, str):
+        return (number,)
     parts = (number.real, number.imag) if len(storage.code) == 2 else (number,)
     try:
         struct.pack("<" + storage.code, *parts)
@@ -85,7 +88,7 @@ def packed(variable: Variable, storage: Storage, value: object, where: str) -> t
     return parts
 
 
-def row_record(row: Row, point: Point, numbers: list[float], where: str) -> bytes:
+def row_record(row: Row, point: Point, numbers: Sequence[float], where: str) -> bytes:
     """Return the journal record of a point. Raises SchemaError if its time is no whole number."""
     try:
         return row.codec.record(point.place, point.time_ns, *numbers)

@@ -18,6 +18,7 @@ from labnb.core import (
     Group,
     Json,
     LifecycleError,
+    OpenAxis,
     PlainPoint,
     Point,
     RecordError,
@@ -26,16 +27,28 @@ from labnb.core import (
     check_name,
     present_clock,
 )
+from labnb.record.chunks import ChunkFiles
 from labnb.record.files import reason, remove_tree, sync_path, write_whole
 from labnb.record.folder import boot_id, make_folder, make_store, write_note
-from labnb.record.journal import HEAD, MAGIC, START, RowCodec, group_document, group_record, run_record, slot
+from labnb.record.journal import (
+    HEAD,
+    MAGIC,
+    START,
+    RowCodec,
+    group_document,
+    group_record,
+    run_record,
+    slot,
+    text_record,
+)
 from labnb.record.layout import Layout, root_text
 from labnb.record.lock import take_lock
 from labnb.record.materialiser import Materialiser, open_chunks
 from labnb.record.opening import recover
 from labnb.record.points import Item, Row, row_record
 from labnb.record.resuming import Kept, read_kept, write_journal
-from labnb.record.runfile import RunFile, stamp
+from labnb.record.runfile import RunFile, packing_json, stamp
+from labnb.record.sealing import packer, unpack_run
 from labnb.record.writer import Follower, Touched, Writer
 
 _head = HEAD.pack
@@ -65,6 +78,7 @@ class Recorder:
         self._known: dict[int, Row] = {}
         self._rows: dict[int, Row] = {}  # what `put` sees; empty while something is wrong, so that it looks closer
         self._layout = Layout()
+        self._texts: dict[str, int] = {}
         self._trouble: Exception | None = None
         self._torn_at = -1
         self._closed = False
@@ -143,7 +157,12 @@ class Recorder:
         run = RunFile.read(folder / "run.json")
         if run.state is State.DONE:
             raise RecordError(f"run {run.run_id} is done, all of its {run.points} points are there; start a new one")
+        if run.rebuilt and not run.groups:
+            raise RecordError(
+                f"run {run.run_id} cannot be resumed: its run.json in {folder} is damaged; start a new run"
+            )
         clock = present_clock() if clock is None else clock
+        packer.withdraw(folder)
         try:
             return cls._begin_again(folder, run, metadata, check, clock, period_s)
         except OSError as error:
@@ -167,9 +186,10 @@ class Recorder:
             kept = read_kept(path, run)
             if check is not None:
                 check({each.group.key: each for each in kept})
+            unpack_run(path, run)
             resumed = [*cast("list[Json]", run.metadata.get("resumed", [])), stamp(clock.time_ns())]
             write_journal(path, run.run_id, kept)
-            run.write(state=State.RUNNING.value, ended=None)
+            run.write(state=State.RUNNING.value, ended=None, **packing_json(None))
             run.add_metadata({**metadata, "resumed": resumed})
             journal = os.open(path / "journal", os.O_WRONLY | os.O_APPEND | os.O_CLOEXEC)
             undo.callback(os.close, journal)
@@ -183,6 +203,7 @@ class Recorder:
 
     def _take_kept(self, kept: list[Kept]) -> None:
         for each in kept:
+            self._texts = {text: number for number, text in enumerate(each.texts)}
             self._know(each.group, keep=True)
             self.kept[each.group.key] = each
             self.points += len(each.rows)
@@ -193,12 +214,24 @@ class Recorder:
         arrays = {array.name: array for array in layout.arrays()}
         index = len(layout.groups) - 1
         own = {v.name: open_chunks(self.data_path, arrays[v.name], keep=keep) for v in group.variables if v.dims}
+        self._share_open_axis(group, own)
         row = Row(RowCodec(index, group), own)
         if not keep:
             self._append(group_record(group))
         self._layout = layout
         self._known[group.key] = row
         self._rows = self._known
+
+    def _share_open_axis(self, group: Group, own: Mapping[str, ChunkFiles]) -> None:
+        """Let arrays over an open axis be filled late, as long as no other group makes that axis longer than they are."""
+        if not group.axes or not isinstance(group.axes[0], OpenAxis):
+            return
+        others = [row for row in self._known.values() if row.group.dims[:1] == group.dims[:1]]
+        for row in others:
+            for files in row.arrays.values():
+                files.fill_up()
+        for files in own.values():
+            files.late = not others and len(group.axes) == 1
 
     def declare(self, group: Group) -> None:
         """Announce a group before its first point. Raises SchemaError if it contradicts an earlier one, RecordError."""
@@ -287,11 +320,12 @@ class Recorder:
             ) from error
         finally:
             self._let_go()
+        packer.later(self.path)
 
     def _seal(self, state: State) -> None:
         points, last = self._follower.points, self._follower.last_time_ns
-        self._store.seal(self._run.root_attributes(state, points, last))
-        self._run.write(state=state.value, points=points, ended=stamp(self._clock.time_ns()))
+        packing = packing_json(self._store.seal(self._run.root_attributes(state, points, last)))
+        self._run.write(state=state.value, points=points, ended=stamp(self._clock.time_ns()), **packing)
         (self.path / "journal").unlink()
         sync_path(self.path)
 
@@ -303,9 +337,11 @@ class Recorder:
             raise SchemaError(f"a point of group {point.group}, which was never declared")
         where = row.where(point)
         numbers, items = row.fit(point, where)
-        record = row_record(row, point, numbers, where)
+        # Texts get their numbers last of all: a point that is refused leaves nothing in the journal.
+        row_record(row, point, [0 if isinstance(number, str) else number for number in numbers], where)
         self._write_items(point.place, items, where)
-        self._append(record)
+        coded = [self._number_of(number) if isinstance(number, str) else number for number in numbers]
+        self._append(row_record(row, point, coded, where))
         self.points += 1
         row.admit(tuple(map(type, point.values)))
 
@@ -315,6 +351,14 @@ class Recorder:
                 self._touched.add(files.write(place, data))
         except OSError as error:
             raise self._not_written(f"an array of {where} not written: {reason(error)}") from error
+
+    def _number_of(self, text: str) -> int:
+        number = self._texts.get(text)
+        if number is None:
+            number = len(self._texts)
+            self._append(text_record(text))
+            self._texts[text] = number
+        return number
 
     def _append(self, record: bytes) -> None:
         try:
@@ -356,6 +400,11 @@ class Recorder:
             )
 
     def _not_shown(self, error: Exception) -> RecordError:
+        if not (self.path / "journal").exists():
+            return RecordError(
+                f"run {self.run_id}: its folder is gone (deleted, moved, or its disk was taken away): {self.path}; what was "
+                "put since then is not kept; start a new run"
+            )
         why = reason(error) if isinstance(error, OSError) else repr(error)
         return RecordError(
             f"run {self.run_id}: data not written to {self.data_path}: {why}; the {self.points} points so far are kept in "

@@ -1,7 +1,7 @@
 """Takes a run up again that has ended too early: its journal is written anew from what the store holds."""
 
-from collections.abc import Iterable
-from dataclasses import dataclass
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass, replace
 from glob import escape
 from pathlib import Path
 from typing import Any, cast
@@ -10,10 +10,22 @@ from zlib import crc32
 import numpy as np
 from numpy.typing import NDArray
 
-from labnb.core import Group, OpenAxis, RecordError, State
+from labnb.core import ABSENT, Group, OpenAxis, RecordError, State
+from labnb.core.schema import TEXT
 from labnb.record.files import write_whole
 from labnb.record.folder import boot_id
-from labnb.record.journal import HEAD, MAGIC, START, RowCodec, Rows, group_from, group_record, run_record, slot
+from labnb.record.journal import (
+    HEAD,
+    MAGIC,
+    START,
+    RowCodec,
+    Rows,
+    group_from,
+    group_record,
+    run_record,
+    slot,
+    text_record,
+)
 from labnb.record.layout import NOT_A_TIME, Layout
 from labnb.record.runfile import RunFile
 from labnb.record.values import storage_of
@@ -29,6 +41,8 @@ class Kept:
     group: Group
     rows: Rows
     arrays: "dict[str, NDArray[Any]]"
+    texts: Sequence[str] = ()
+    """The texts of the whole run; rows speak of them by number."""
 
     @property
     def places(self) -> NDArray[np.int64]:
@@ -39,13 +53,14 @@ class Kept:
         """Return the values of one row as they were put, numbers as numpy's."""
         place = int(self.rows["place"][row])
         return tuple(
-            self.arrays[v.name][place] if v.dims else _as_put(self.rows[f"v{k}"][row], v.dtype)
+            self.arrays[v.name][place] if v.dims else self._as_put(self.rows[f"v{k}"][row], v.dtype)
             for k, v in enumerate(self.group.variables)
         )
 
-
-def _as_put(value: Any, dtype: str) -> object:  # numpy's scalar
-    return bool(value) if dtype == "|b1" else value.item()
+    def _as_put(self, value: Any, dtype: str) -> object:  # numpy's scalar
+        if dtype == TEXT:
+            return self.texts[value] if value >= 0 else ABSENT
+        return bool(value) if dtype == "|b1" else value.item()
 
 
 def read_kept(folder: Path, run: RunFile) -> list[Kept]:
@@ -61,23 +76,28 @@ def read_kept(folder: Path, run: RunFile) -> list[Kept]:
     names = layout.time_names()
     try:
         store = zarr.open_group(folder / "data.zarr", mode="r")
-        return [_kept(store, index, group, names[index]) for index, group in enumerate(groups)]
+        texts: dict[str, int] = {}
+        found = [_kept(store, group, names[index], RowCodec(index, group), texts) for index, group in enumerate(groups)]
+        return [replace(kept, texts=tuple(texts)) for kept in found]
     except (OSError, ValueError, KeyError) as error:
         raise RecordError(f"the data of run {run.run_id} in {folder} cannot be read: {error}") from error
 
 
-def _kept(store: Any, index: int, group: Group, times_name: str) -> Kept:  # zarr's groups have no useful type
+# zarr's groups have no useful type
+def _kept(store: Any, group: Group, times_name: str, codec: RowCodec, texts: dict[str, int]) -> Kept:
     times = np.asarray(store[times_name][...], np.int64).reshape(-1)
     places = np.flatnonzero(times != NOT_A_TIME)
     places = places[np.argsort(times[places], kind="stable")]
-    codec = RowCodec(index, group)
     rows = np.zeros(len(places), codec.dtype)
-    rows["length"], rows["group"] = codec.length, index
+    rows["length"], rows["group"] = codec.length, codec.index
     rows["place"], rows["time"] = places, times[places]
     arrays: dict[str, NDArray[Any]] = {}
     for k, variable in enumerate(group.variables):
         stored = np.asarray(store[variable.name][...])
-        if variable.dims:
+        if variable.dtype == TEXT:
+            found = stored.reshape(-1)[places].tolist()
+            rows[f"v{k}"] = [texts.setdefault(str(text), len(texts)) if text else -1 for text in found]
+        elif variable.dims:
             arrays[variable.name] = stored.reshape(-1, *variable.shape)
         else:
             rows[f"v{k}"] = stored.reshape(-1)[places].astype(storage_of(variable).dtype)
@@ -122,6 +142,7 @@ def write_journal(folder: Path, run_id: str, kept: Iterable[Kept]) -> None:
     """Write the journal of a run that has these rows, as if it had just recorded them. Raises OSError."""
     kept = list(kept)
     parts = [run_record({"run": run_id, "boot": boot_id()}), *(group_record(each.group) for each in kept)]
+    parts.extend(text_record(text) for text in (kept[0].texts if kept else ()))
     in_time = sorted(kept, key=lambda k: int(k.rows["time"][-1]) if len(k.rows) else 0)
     parts.extend(_records(each.rows) for each in in_time)  # the last row of the journal is the latest one
     body = b"".join(parts)

@@ -7,6 +7,7 @@ import platform
 import threading
 from collections.abc import Callable, Mapping
 from datetime import UTC, datetime
+from enum import StrEnum
 from functools import cache
 from importlib.metadata import PackageNotFoundError, version
 from pathlib import Path
@@ -19,6 +20,14 @@ from labnb.record.lock import hold_folder
 
 FORMAT = 1
 _PEOPLES = ("tags", "notes")  # what people change, also while the run is measured
+
+
+class Packing(StrEnum):
+    """Which chunk files a run that has ended consists of; see `labnb.record.sealing`."""
+
+    OPEN = "open"
+    BOTH = "both"
+    DONE = "done"
 
 
 @cache
@@ -67,12 +76,19 @@ class RunFile:
 
     @classmethod
     def read(cls, path: Path) -> "RunFile":
-        """Return the document at `path`. Raises RecordError if there is none, or one of another kind."""
+        """Return the document at `path`; a damaged one is made up from what the store says of the run.
+
+        Raises RecordError if there is none, or one of another kind.
+        """
         try:
             document: object = json.loads(path.read_bytes())
         except FileNotFoundError as error:
             raise RecordError(f"{path.parent} is not a labnb run: expected a {path.name} in it") from error
-        except (OSError, ValueError) as error:
+        except ValueError as error:
+            document = _from_store(path.parent)
+            if document is None:
+                raise RecordError(f"{path} cannot be read: {error}") from error
+        except OSError as error:
             raise RecordError(f"{path} cannot be read: {error}") from error
         found = cast(dict[str, Json], document) if isinstance(document, dict) else {}
         if found.get("format") != FORMAT:
@@ -103,6 +119,21 @@ class RunFile:
     def points(self) -> int:
         """Number of points, known when the run has ended."""
         return int(cast(int, self._document["points"]))
+
+    @property
+    def rebuilt(self) -> bool:
+        """Whether the file was damaged and is made up from the store: then a run that has ended lacks its groups."""
+        return bool(self._document.get("rebuilt"))
+
+    @property
+    def packing(self) -> Packing:
+        """Which chunk files there are."""
+        return Packing(str(self._document.get("packing", Packing.OPEN.value)))
+
+    @property
+    def files(self) -> Mapping[str, int]:
+        """How many chunk files every array of a packed run has."""
+        return cast(Mapping[str, int], self._document.get("files") or {})
 
     @property
     def metadata(self) -> Mapping[str, Json]:
@@ -185,6 +216,23 @@ def _tell(path: Path) -> None:
     if len(day.name) == 2 and day.name.isdigit():
         with contextlib.suppress(OSError):  # a folder of somebody else's
             os.utime(day)
+
+
+def _from_store(folder: Path) -> Json:
+    """Return what the store's root says of the run; None if it says nothing. The groups are not among it."""
+    try:
+        attributes = json.loads((folder / "data.zarr" / "zarr.json").read_bytes())["attributes"]
+        described = cast(dict[str, Json], json.loads(attributes["labnb"]))
+    except (OSError, ValueError, KeyError, TypeError):
+        return None
+    ended = described.pop("last_point", None)
+    return {**described, "ended": ended, "groups": [], "rebuilt": True}
+
+
+def packing_json(files: Mapping[str, int] | None) -> dict[str, Json]:
+    """Return what run.json says of a store that has just been sealed, given what `Materialiser.seal` returned."""
+    packing = Packing.OPEN if files is None else Packing.BOTH
+    return {"packing": packing.value, "files": None if files is None else dict(files)}
 
 
 def groups_json(groups: list[Group]) -> list[Json]:

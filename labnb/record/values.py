@@ -4,24 +4,32 @@
 |----------------|-------------------|---------------------|----------------------------------------------|
 | `<f8`          | float64           | NaN                 | int, any numpy float or int up to 8 bytes    |
 | `<f4`, `<f2`   | float32, float16  | NaN                 | numpy floats that are not wider              |
-| `<i…`, `<u…`   | the same          | the dtype's limit ¹ | int and numpy ints that fit                  |
+| `<i…`, `<u…`   | a wider int ¹     | its smallest ²      | int and numpy ints that fit                  |
 | `<c16`, `<c8`  | the same          | NaN+NaNj            | numbers that fit without loss                |
-| `|b1`          | int8, CF flags    | -1                  | bool and numpy.bool only                     |
+| `|b1`          | int8, CF flags ¹  | -1                  | bool and numpy.bool only                     |
+| `str`          | string            | ""                  | text, members of an `Enum` by their names    |
 
-¹ The smallest of a signed, the largest of an unsigned type: CF's `_FillValue`, so a measured value equal to it is
-refused instead of vanishing. Arrays of 8 and 16 bit have none: a saturated pixel is a value. `t` says what was measured.
+¹ What was not measured needs a value that no measurement can have (CF's `_FillValue`), and xarray reads such arrays as
+floats with NaN. So numbers of 8, 16 and 32 bit are kept one size wider, and all of their values can be recorded. When
+the run has ended and every place is measured, the variable gets the type that was measured, without a fill value: it
+reads as uint8 or bool again. One with gaps stays as it is. `mask_and_scale=False` shows the ints at any time.
+² Of 64 bit there is no wider type: the smallest int64 and the largest uint64 cannot be recorded. The same holds for the
+elements of arrays of 32 and 64 bit. Arrays of 8 and 16 bit have no `_FillValue`: a saturated pixel is a value, `t` says
+what was measured.
 
 Refused rather than bent: True in a number, a float in an int, a Python float in a float32, arrays of one element,
-masked arrays, texts, None.
+masked arrays, None, a number in a text.
 """
 
 from dataclasses import dataclass
+from enum import Enum, Flag
 from typing import Any, cast
 
 import numpy as np
 from numpy.typing import NDArray
 
 from labnb.core import ABSENT, Axis, Json, SchemaError, Variable, describe_value
+from labnb.core.schema import TEXT
 
 _CODES = {
     "f2": "e",
@@ -43,12 +51,17 @@ _CODES = {
 
 @dataclass(frozen=True, slots=True)
 class Storage:
-    """How the elements of a variable are stored: `code` is struct's, `reserved` a value that cannot be recorded."""
+    """How the elements of a variable are stored: `code` is struct's, `reserved` a value that cannot be recorded.
+
+    `masked` says that the fill value marks what was not measured; `whole` is the dtype of what is measured everywhere.
+    """
 
     dtype: str
     code: str
     fill: float | complex
     reserved: int | None = None
+    masked: bool = False
+    whole: str | None = None
 
     @property
     def fill_bytes(self) -> bytes:
@@ -70,26 +83,37 @@ class Storage:
 
 def storage_of(variable: Variable) -> Storage:
     """Return how `variable` is stored. Raises SchemaError for a dtype that has no portable form on disk."""
+    if variable.dtype == TEXT:
+        return Storage("<i4", "i", -1)  # the place of the text among those of the journal
     kind = variable.dtype[1:]
     if kind not in _CODES:
         raise SchemaError(
             f"variable {variable.name!r}: values of dtype {np.dtype(variable.dtype).name} cannot be stored; "
-            "expected floats up to 64 bit, ints up to 64 bit, complex64, complex128 or bool"
+            "expected floats up to 64 bit, ints up to 64 bit, complex64, complex128, bool or text"
         )
     code = _CODES[kind]
     if kind == "b1":
-        return Storage("|i1", code, -1)
-    dtype = np.dtype("<" + kind)
-    text = dtype.str
+        return Storage("|i1", code, -1, masked=True, whole="|b1")
     if kind[0] in "iu":
-        limits = np.iinfo(dtype)
-        limit = int(limits.min if kind[0] == "i" else limits.max)
-        return Storage(text, code, limit, None if variable.dims and dtype.itemsize < 4 else limit)
-    return Storage(text, code, complex(np.nan, np.nan) if kind[0] == "c" else float("nan"))
+        return _whole_number(variable, kind)
+    return Storage(np.dtype("<" + kind).str, code, complex(np.nan, np.nan) if kind[0] == "c" else float("nan"))
+
+
+def _whole_number(variable: Variable, kind: str) -> Storage:
+    given = np.dtype("<" + kind)
+    if not variable.dims and given.itemsize < 8:
+        wide = np.dtype(f"<i{2 * given.itemsize}")
+        return Storage(wide.str, _CODES[wide.str[1:]], int(np.iinfo(wide).min), masked=True, whole=given.str)
+    limit = int(np.iinfo(given).min if kind[0] == "i" else np.iinfo(given).max)
+    if given.itemsize < 4:
+        return Storage(given.str, _CODES[kind], limit)
+    return Storage(given.str, _CODES[kind], limit, limit, masked=True, whole=given.str)
 
 
 def takes(variable: Variable, kind: type) -> bool:
     """Whether a scalar of this type can be packed as it is, without losing anything but by its range."""
+    if variable.dtype == TEXT:
+        return False
     if issubclass(kind, bool | np.bool | np.timedelta64):
         return kind is bool and variable.dtype == "|b1"
     wanted = variable.dtype[1]
@@ -115,6 +139,8 @@ def fit_scalar(variable: Variable, storage: Storage, value: object, where: str) 
     """Return `value` (or the fill value for ABSENT) as a number that struct packs. Raises SchemaError."""
     if value is ABSENT:
         return storage.fill
+    if variable.dtype == TEXT:
+        return _text(variable, value, where)
     number: object = value
     if getattr(value, "shape", None) == () and hasattr(value, "dtype") and not _masked(value):
         number = np.asarray(value)[()]
@@ -122,9 +148,36 @@ def fit_scalar(variable: Variable, storage: Storage, value: object, where: str) 
         return bool(number)
     if not takes(variable, type(number)):
         raise misfit(variable, value, where)
+    if variable.dtype[1] in "iu" and not _in_range(variable, cast(int, number)):
+        raise misfit(variable, value, where)
     if storage.reserved is not None and number == storage.reserved:
         raise reserved(variable, storage, where)
     return number
+
+
+def _text(variable: Variable, value: object, where: str) -> str:
+    text = value.name if isinstance(value, Enum) and not isinstance(value, Flag) else value
+    if not isinstance(text, str):
+        raise misfit(variable, value, where)
+    try:
+        text.encode()
+    except UnicodeEncodeError as error:
+        raise misfit(variable, value, where) from error
+    return str(text)
+
+
+def _in_range(variable: Variable, number: int) -> bool:
+    limits = np.iinfo(variable.dtype)
+    return int(limits.min) <= int(number) <= int(limits.max)
+
+
+def always_fits(variable: Variable, storage: Storage, kind: type) -> bool:
+    """Whether every value of this type can be packed without a look at it; `struct` finds out about 64 bit itself."""
+    if not takes(variable, kind):
+        return False
+    if storage.whole is None or variable.dtype[1] not in "iu" or storage.whole == storage.dtype:
+        return True
+    return issubclass(kind, np.integer) and np.can_cast(kind, variable.dtype, "safe")
 
 
 def fit_array(variable: Variable, storage: Storage, value: object, where: str) -> bytes | memoryview:
@@ -187,7 +240,11 @@ def reserved(variable: Variable, storage: Storage, where: str) -> SchemaError:
 
 
 def _expected(variable: Variable) -> str:
-    return variable.describe() if variable.dims else f"a {variable.describe()} ({np.dtype(variable.dtype).name})"
+    return (
+        variable.describe()
+        if variable.dims or variable.dtype == TEXT
+        else f"a {variable.describe()} ({np.dtype(variable.dtype).name})"
+    )
 
 
 def _got(value: object) -> str:

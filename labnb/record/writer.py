@@ -4,19 +4,24 @@ It shares no buffer with the thread that puts points: what it materialises is wh
 that fails (disk full) is kept as the run's trouble and repeated; every step of it can be.
 """
 
+import contextlib
 import os
 import threading
 from collections.abc import Callable
 from dataclasses import dataclass, field
 from pathlib import Path
 
-from labnb.core import Group, State
+import numpy as np
+
+from labnb.core import Group, RecordError, State
 from labnb.record.files import sync_path
+from labnb.record.folder import write_note
 from labnb.record.journal import MAGIC, START, Batch, Scanner, slot
 from labnb.record.materialiser import Materialiser
 from labnb.record.runfile import RunFile, groups_json
 
 _READ_BYTES = 4 << 20
+_CLOCK_NOISE_NS = 1_000_000_000
 
 
 @dataclass(slots=True)
@@ -57,11 +62,14 @@ class Follower:
         self._run = run
         self._touched = touched
         self._scanner = Scanner(verify=False)
+        store.texts = self._scanner.texts
         self._pending: list[Batch | Group] = []
+        self._folder = journal.parent
         self._fd = os.open(journal, os.O_RDWR | os.O_CLOEXEC)
         self._synced = START
         self._changed = True
         self._replay_to = 0
+        self._began_at = os.fstat(self._fd).st_size
         self.points = 0
         self.last_time_ns: int | None = None
 
@@ -131,10 +139,22 @@ class Follower:
                 self._declare(item)
             else:
                 self._store.apply(item)
+                self._watch_clock(item)
                 self.points += len(item.rows)
                 self.last_time_ns = int(item.rows["time"][-1])
             self._changed = True
             del self._pending[0]
+
+    def _watch_clock(self, batch: Batch) -> None:
+        """Note when the computer's clock is set back: times are kept as they came, so the order of points is not theirs."""
+        if batch.offset < self._began_at or self.last_time_ns is None:
+            return
+        times = np.concatenate(([self.last_time_ns], batch.rows["time"]))
+        back_ns = int(np.diff(times).min())
+        if back_ns < -_CLOCK_NOISE_NS:
+            text = f"the computer's clock was set back by {-back_ns / 1e9:.0f} s during the run; times of points before and after overlap"
+            with contextlib.suppress(RecordError):
+                write_note(self._folder, int(times[-1]), "warning", text, {})
 
     def _declare(self, group: Group) -> None:
         known = [g.key for g in self._store.layout.groups]

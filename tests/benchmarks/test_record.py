@@ -1,4 +1,4 @@
-"""What it costs to keep a point, beside the system call that it cannot do without, and a trace, beside numpy."""
+"""What it costs to keep a point, beside the system call that it cannot do without; arrays beside numpy; opening."""
 
 import gc
 import os
@@ -6,9 +6,10 @@ import time
 
 import numpy as np
 import pytest
+import xarray as xr
 
-from labnb.core import Group, OpenAxis, Point, Span, State, Variable
-from labnb.record import Recorder
+from labnb.core import Axis, Group, OpenAxis, Point, Span, State, Variable
+from labnb.record import Recorder, load
 
 ROUNDS = 5
 POINTS = 40_000
@@ -58,17 +59,24 @@ def test_a_put_costs_little_more_than_the_write_it_makes(tmp_path, columns, caps
     assert kept < 5 * written
 
 
-def test_a_trace_is_written_at_nearly_the_rate_of_numpy(tmp_path, capsys):
-    trace = np.random.default_rng(1).normal(size=100_000)
-    count = 40
+ARRAYS = {
+    "100 000 float64": (np.random.default_rng(1).normal(size=100_000), 40, 0.9),
+    "1024 × 1024 uint16": (np.random.default_rng(1).integers(0, 4096, (1024, 1024), "u2"), 20, 0.8),
+}
+
+
+@pytest.mark.parametrize("kind", ARRAYS)
+def test_arrays_are_written_at_nearly_the_rate_of_numpy(tmp_path, capsys, kind):
+    value, count, goal = ARRAYS[kind]
     recorder = Recorder.create(tmp_path, "bench", {})
-    recorder.declare(Group(0, (OpenAxis("n", 1.0),), (Variable("trace", "V", "<f8", (Span("k", trace.size),)),)))
-    places = iter(range(count * ROUNDS))
+    dims = tuple(Span(f"k{k}", size) for k, size in enumerate(value.shape))
+    recorder.declare(Group(0, (OpenAxis("n", 1.0),), (Variable("y", "V", value.dtype.str, dims),)))
+    places = iter(range(count * ROUNDS * 2))
 
     def puts():
         began = time.perf_counter()
         for _ in range(count):
-            recorder.put(Point(0, next(places), (trace,), 1))
+            recorder.put(Point(0, next(places), (value,), 1))
         recorder.flush()
         return time.perf_counter() - began
 
@@ -76,15 +84,75 @@ def test_a_trace_is_written_at_nearly_the_rate_of_numpy(tmp_path, capsys):
         began = time.perf_counter()
         with (tmp_path / "plain").open("wb") as file:
             for _ in range(count):
-                trace.tofile(file)
+                value.tofile(file)
             os.fsync(file.fileno())
-        return time.perf_counter() - began
+        took = time.perf_counter() - began
+        (tmp_path / "plain").unlink()
+        return took
 
-    ours, numpys = best(puts), best(plain)
+    pairs = [(puts(), plain()) for _ in range(ROUNDS)]  # in turns: the disk is another one every second
+    ours, numpys = (min(times) for times in zip(*pairs, strict=True))
     recorder.close(State.DONE)
-    rate = count * trace.nbytes / 1e6
+    size = count * value.nbytes / 1e6
     with capsys.disabled():
         print(
-            f"\n  traces {rate / ours:6.0f} MB/s   numpy.tofile and fsync {rate / numpys:6.0f} MB/s   {numpys / ours:4.0%}"
+            f"\n  {kind:20} {size / ours:6.0f} MB/s   numpy.tofile and fsync {size / numpys:6.0f} MB/s"
+            f"   {numpys / ours:4.0%} (goal {goal:.0%})"
         )
-    assert ours < 5 * numpys
+    assert ours < 4 * numpys
+
+
+def lateness(put):
+    """Return the 99th percentile, in s, of how late a loop of 1 kHz is that puts a point every time."""
+    late: list[float] = []
+    began = time.perf_counter()
+    for k in range(1500):
+        due = began + k * 1e-3
+        while (now := time.perf_counter()) < due:
+            pass
+        late.append(now - due)
+        put(k)
+    return float(np.percentile(late, 99))
+
+
+def test_writing_in_the_background_does_not_make_a_loop_of_one_kilohertz_late(tmp_path, capsys):
+    found: dict[str, list[float]] = {"on": [], "off": []}
+    for _ in range(3):
+        for name, period_s in (("on", 0.25), ("off", 3600.0)):
+            recorder = Recorder.create(tmp_path, "bench", {}, period_s=period_s)
+            recorder.declare(Group(0, (OpenAxis("n", 1e-3, "s"),), (Variable("x"), Variable("y"))))
+            found[name].append(lateness(lambda k, put=recorder.put: put((0, k, (0.5, 1.5), k))))
+            recorder.close(State.DONE)
+    on, off = min(found["on"]), min(found["off"])
+    with capsys.disabled():
+        print(f"\n  1 kHz loop, p99 late: writing on {on * 1e6:6.0f} µs   off {off * 1e6:6.0f} µs")
+    assert on < off + 2e-3
+
+
+def test_a_run_of_a_million_points_opens_at_once(tmp_path, capsys):
+    recorder = Recorder.create(tmp_path, "bench", {})
+    recorder.declare(Group(0, (Axis("a", tuple(range(1000))), Axis("b", tuple(range(1000)))), (Variable("x", "A"),)))
+    for k in range(1_000_000):
+        recorder.put((0, k, (0.5 * k,), 10**18 + 1000 * k))
+    recorder.close(State.DONE)
+
+    def timed(work):
+        def once():
+            began = time.perf_counter()
+            work()
+            return time.perf_counter() - began
+
+        once()
+        return best(once) * 1e3
+
+    chunks = [recorder.data_path / name / "0.0" for name in ("x", "t")]
+    ours = timed(lambda: load(recorder.path))
+    xarrays = timed(lambda: xr.open_zarr(recorder.data_path, chunks=None).load())
+    opened = timed(lambda: xr.open_zarr(recorder.data_path, chunks=None))
+    files = timed(lambda: [chunk.read_bytes() for chunk in chunks])
+    with capsys.disabled():
+        print(
+            f"\n  1e6 points: load {ours:5.1f} ms   xarray open and load {xarrays:5.1f} ms   xarray open {opened:5.1f} ms"
+            f"   reading the files {files:5.1f} ms"
+        )
+    assert ours < 1.6 * xarrays + 20

@@ -54,7 +54,7 @@ def test_a_labelled_array_brings_its_names_and_coordinates():
 
 
 @pytest.mark.parametrize(
-    "value", ["text", None, object(), np.array(["a"]), np.datetime64("2026-01-01"), np.zeros(0), {}]
+    "value", [b"text", None, object(), np.array(["a"]), np.datetime64("2026-01-01"), np.zeros(0), {}]
 )
 def test_what_cannot_be_recorded_is_refused_by_name(value):
     with pytest.raises(SchemaError, match="'x'"):

@@ -1,5 +1,8 @@
 """Tilings and chunk files: every place has its own bytes, and zarr finds them there."""
 
+import tempfile
+from pathlib import Path
+
 import numpy as np
 import zarr
 from hypothesis import given, settings
@@ -83,3 +86,21 @@ def test_chunk_files_are_whole_and_never_sparse(tmp_path):
     assert path.stat().st_blocks * 512 >= 8_000_000
     assert np.flatnonzero(~np.isnan(np.fromfile(path))).tolist() == [17]
     assert sorted(p.name for p in tmp_path.rglob("*")) == ["c.0.0", "v", "x.zarr"]
+
+
+@given(st.lists(st.integers(0, 40), min_size=1, max_size=25), st.integers(0, 25))
+def test_items_that_are_filled_late_read_like_those_of_a_chunk_filled_at_once(places, up):
+    with tempfile.TemporaryDirectory() as folder:
+        files = ChunkFiles(Path(folder) / "data.zarr" / "x", Tiling((None,), (7,), 0), (3,), np.array(np.nan).tobytes())
+        files.folder.parent.mkdir()
+        files.late = True
+        expected, highest = np.full((49, 3), np.nan), -1
+        for number, place in enumerate(places):
+            if number == up:
+                files.fill_up()
+            files.write(place, np.full(3, float(number)).tobytes())
+            expected[place], highest = number, max(highest, place)
+            for chunk, path in files.made.items():
+                found = np.fromfile(path).reshape(7, 3)
+                seen = max(0, min(7, highest + 1 - 7 * chunk))
+                np.testing.assert_array_equal(found[:seen], expected[7 * chunk : 7 * chunk + seen])

@@ -1,5 +1,6 @@
 """A process that is killed loses nothing that it acknowledged; a damaged journal gives no wrong row."""
 
+import contextlib
 import json
 import mmap
 import os
@@ -40,7 +41,7 @@ def victims():
         process.stdin.close()
 
 
-def kill_one(victims, kind, tmp_path, wait_for):
+def kill_one(victims, looker, kind, tmp_path, wait_for):
     """Return the path of a run that was killed after `wait_for` points, and what it had acknowledged."""
     board_file = tmp_path / "board"
     board_file.write_bytes(bytes(4096))
@@ -48,23 +49,65 @@ def kill_one(victims, kind, tmp_path, wait_for):
     victims.stdin.flush()
     pid = int(victims.stdout.readline())
     with board_file.open("r+b") as file, mmap.mmap(file.fileno(), 4096) as board:
-        while int.from_bytes(board[0:8], "little") < wait_for:
-            pass
-        os.kill(pid, signal.SIGKILL)
+        try:
+            wait_until(lambda: board[4095], 10)
+            path = Path(os.fsdecode(bytes(board[16:4095]).rstrip(b"\0")))
+            looker(path / "data.zarr")
+            wait_until(lambda: int.from_bytes(board[0:8], "little") >= wait_for, 20)
+        finally:
+            os.kill(pid, signal.SIGKILL)
         assert os.waitstatus_to_exitcode(int(victims.stdout.readline())) == -signal.SIGKILL
-        counts = int.from_bytes(board[0:8], "little"), int.from_bytes(board[8:16], "little")
-        return Path(os.fsdecode(bytes(board[16:]).rstrip(b"\0"))), *counts
+        return path, int.from_bytes(board[0:8], "little"), int.from_bytes(board[8:16], "little")
+
+
+def wait_until(true, limit_s):
+    """Look without a pause, so that the moment that follows is not one of the clock's ticks."""
+    until = time.monotonic() + limit_s
+    while not true():
+        assert time.monotonic() < until, "the process that measures stands still"
+
+
+@pytest.fixture(scope="module")
+def looker():
+    """Return a function that has another process look at a store from now on, and says how often it has so far."""
+    command = [sys.executable, "-W", "error", HERE / "reader.py"]
+    with subprocess.Popen(command, stdin=subprocess.PIPE, stdout=subprocess.PIPE, stderr=subprocess.PIPE) as process:
+        os.set_blocking(process.stdout.fileno(), False)
+        printed = bytearray()
+
+        def look(path=""):
+            try:
+                process.stdin.write(f"{path}\n".encode())
+                process.stdin.flush()
+            except BrokenPipeError:
+                pytest.fail(process.stderr.read().decode())
+            idle = printed.count(b"idle\n")
+            while not path and printed.count(b"idle\n") == idle:
+                if select.select([process.stdout], [], [], 20)[0]:
+                    printed.extend(os.read(process.stdout.fileno(), 1 << 16))
+                assert process.poll() is None, process.stderr.read().decode()
+            return printed.count(b"\n")
+
+        yield look
+        with contextlib.suppress(BrokenPipeError):
+            process.stdin.close()
+        assert process.wait() == 0
 
 
 MOMENTS = random.Random(20261121)
-KILLS = [("logger", 60_000), ("grid", 60_000), ("levels", 60_000), ("traces", 1_500)] * 6
+MOST = {"logger": 60_000, "grid": 60_000, "levels": 60_000, "traces": 1_200, "map": 799, "texts": 6_000}
+KILLS = [
+    kind
+    for kind, count in {"logger": 12, "grid": 10, "levels": 10, "traces": 10, "map": 6, "texts": 4}.items()
+    for _ in range(count)
+]
 
 
-@pytest.mark.parametrize(("kind", "moment"), [(kind, MOMENTS.randrange(1, most)) for kind, most in KILLS])
-def test_every_acknowledged_point_is_there_after_a_kill(victims, tmp_path, kind, moment):
-    path, acknowledged, rows = kill_one(victims, kind, tmp_path, moment)
-    xr.open_zarr(path / "data.zarr").load().close()
+@pytest.mark.parametrize(("kind", "moment"), [(kind, MOMENTS.randrange(1, MOST[kind])) for kind in KILLS])
+def test_every_acknowledged_point_is_there_after_a_kill_and_readers_never_fail(victims, looker, tmp_path, kind, moment):
+    path, acknowledged, rows = kill_one(victims, looker, kind, tmp_path, moment)
     data = load(path)
+    looker()
     x, t = data.x.values.ravel(), data.t.values.ravel().astype("int64")
     found = int((t > 0).sum())
     assert acknowledged <= found <= acknowledged + 1
@@ -73,43 +116,36 @@ def test_every_acknowledged_point_is_there_after_a_kill(victims, tmp_path, kind,
     assert np.isnan(x[found:]).all()
     if kind == "logger":
         np.testing.assert_array_equal(data.n_seen.values, np.arange(found))
-    if kind == "traces":
-        np.testing.assert_array_equal(data.trace.values, np.arange(found)[:, None] * np.ones(5000))
+    if kind in ("traces", "map"):
+        np.testing.assert_array_equal(data.trace.values[:found], np.arange(found)[:, None] * np.ones(5000))
+        assert np.isnan(data.trace.values[found:]).all()
     if kind == "levels":
         np.testing.assert_array_equal(data.stage.values[:rows], np.arange(rows) + 0.25)
+    if kind == "texts":
+        assert data.label.values.tolist() == [str(k) for k in range(found)]
     run = open_run(path)
     assert run.state is State.INTERRUPTED
     assert run.points >= acknowledged + rows
     assert sorted(p.name for p in path.iterdir()) == ["data.zarr", "events.ndjson", "lock", "run.json"]
 
 
-def test_a_plain_reader_in_another_process_never_fails_while_a_run_is_written(record):
-    recorder = record(period_s=0.002)
-    command = [sys.executable, "-W", "error", HERE / "reader.py", recorder.data_path]
-    with subprocess.Popen(command, stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True) as reader:
-        os.set_blocking(reader.stdout.fileno(), False)
+def test_a_plain_reader_never_fails_from_the_first_moment_of_a_run_to_its_packed_end(record, looker):
+    looks = looker()
+    for _ in range(3):
+        recorder = record(period_s=0.002)
+        looker(recorder.data_path)
         recorder.declare(Group(9, (), (Variable("offset"),)))
         recorder.put(Point(9, 0, (1.0,), 1))
-        place, rounds, seen, text, deadline = 0, 0, 0, "", time.monotonic() + 60
         trace = Variable("trace", "", "<f8", (Span("k", 2000),))
-        while (rounds < 20 or not seen) and reader.poll() is None and time.monotonic() < deadline:
-            if rounds >= 2 and place == 0:
-                recorder.declare(Group(0, (OpenAxis("n", 1.0),), (Variable("x"), trace)))
-            if rounds >= 2:
-                recorder.put(Point(0, place, (place * 0.5, np.full(2000, float(place))), place))
-                place += 1
-            text += os.read(reader.stdout.fileno(), 4096).decode() if _readable(reader.stdout) else ""
-            rounds = text.count("\n")
-            seen = int(text.split()[-1]) if text.endswith("\n") else 0
+        recorder.declare(Group(0, (OpenAxis("n", 1.0),), (Variable("x"), trace)))
+        for place in range(1000):
+            recorder.put(Point(0, place, (place * 0.5, np.full(2000, float(place))), place))
         recorder.close(State.DONE)
-        reader.stdin.close()
-        assert reader.wait() == 0
-    assert rounds >= 20
-    assert seen > 0
-
-
-def _readable(stream):
-    return bool(select.select([stream], [], [], 0)[0])
+        again = time.monotonic() + 0.3  # looks at what has ended too
+        while time.monotonic() < again:
+            load(recorder.path)
+        looks, before = looker(), looks
+        assert looks > before + 3
 
 
 def broken(record, tmp_path, *, traces=False, count=30):

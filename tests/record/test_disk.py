@@ -2,6 +2,7 @@
 
 import contextlib
 import os
+import re
 import subprocess
 import warnings
 
@@ -27,13 +28,20 @@ def fill(disk):
     return path
 
 
+def put_anyway(recorder, point):
+    """Put a point as often as it takes: trouble in the background is told once for every cycle that fails."""
+    while True:
+        with contextlib.suppress(RecordError):
+            return recorder.put(point)
+
+
 def put_until_full(recorder, place=0, row=None):
     while True:
         try:
             recorder.put(Point(0, place, row or (place * 0.5,), place))
         except RecordError as error:
             return place, str(error)
-        place += 1
+        place = place + 1 if row is None or len(row) > 1 else place
 
 
 def test_a_full_disk_refuses_a_point_whole_and_recording_goes_on_when_there_is_space(record, mounted):
@@ -80,12 +88,13 @@ def test_trouble_in_the_background_reaches_the_next_put_and_ends_when_there_is_s
     os.truncate(ballast, ballast.stat().st_size - 64 * 1024)  # enough for the journal, not for a chunk
     recorder.declare(SCALAR)
     for place in range(100):
-        recorder.put(Point(0, place, (place * 0.5,), place))
-    while recorder._trouble is None:
-        pass
-    with pytest.raises(RecordError, match=r"data not written to .*data\.zarr.*kept in the journal"):
-        recorder.put(Point(0, 100, (50.0,), 100))
-    assert recorder.points == 100
+        put_anyway(recorder, Point(0, place, (place * 0.5,), place))
+    said = ""
+    while "data not written" not in said:
+        with contextlib.suppress(RecordError):
+            recorder.update_metadata({})  # nothing that takes space, but time for another cycle
+        said = put_until_full(recorder, 99, (49.5,))[1]
+    assert re.search(r"data not written to .*data\.zarr.*kept in the journal", said)
     with pytest.raises(RecordError, match="data not written to"):
         recorder.flush()
     ballast.unlink()
@@ -162,3 +171,86 @@ def test_runs_in_a_read_only_folder_open_and_a_broken_one_says_that_points_may_b
         assert load(disk / "copy").x.values.tolist() == [1.0]
     with pytest.warns(UserWarning, match="its last points may be missing"):
         assert open_run(disk / "copy").state is State.INTERRUPTED
+
+
+def number_row(place):
+    return (float(place),) * 30
+
+
+def trace_row(place):
+    return (float(place), np.full(20_000, float(place)))
+
+
+def text_row(place):
+    return (float(place), f"{place:0500}")
+
+
+def put_until_refused(recorder, row, times):
+    """Return how many points were taken until so many were refused, and what was said of those."""
+    count, said = 0, []
+    while len(said) < times:
+        try:
+            recorder.put(Point(0, count, row(count), count + 1))
+        except RecordError as error:
+            said.append(str(error))
+        else:
+            count += 1
+    return count, said
+
+
+@pytest.mark.parametrize(
+    ("row", "variables"),
+    [
+        (number_row, tuple(Variable(f"x{k}" if k else "x") for k in range(30))),
+        (trace_row, (Variable("x"), Variable("y", "", "<f8", (Span("k", 20_000),)))),
+        (text_row, (Variable("x"), Variable("y", "", "str"))),
+    ],
+    ids=["scalars", "traces", "texts"],
+)
+def test_a_disk_that_fills_up_in_mid_run_loses_nothing_and_the_run_goes_on_when_it_is_larger(mounted, row, variables):
+    disk = mounted("size=20m")
+    recorder = Recorder.create(disk, "iv", {}, period_s=0.01)
+    recorder.declare(Group(0, (N,), variables))
+    count, said = put_until_refused(recorder, row, 5)
+    assert all("no space left" in text.lower() and "are kept" in text for text in said)
+    subprocess.run(["mount", "-o", "remount,size=90m", disk], check=True)
+    recorder.flush()
+    for place in range(count, count + 50):
+        recorder.put(Point(0, place, row(place), place + 1))
+    recorder.close(State.DONE)
+    data = load(recorder.path)
+    np.testing.assert_array_equal(data.x, np.arange(count + 50))
+    if row is trace_row:
+        np.testing.assert_array_equal(data.y[:, 777], np.arange(count + 50))
+    if row is text_row:
+        assert data.y.values.tolist() == [f"{k:0500}" for k in range(count + 50)]
+
+
+def test_a_folder_that_vanishes_is_noticed_and_nothing_is_said_to_be_kept(record, tmp_path):
+    recorder = record(period_s=0.005)
+    recorder.declare(SCALAR)
+    recorder.put(Point(0, 0, (1.0,), 1))
+    recorder.path.rename(tmp_path / "elsewhere")
+    _, said = put_until_refused(recorder, lambda place: (float(place),), 1)
+    assert re.search(r"folder is gone.*not kept.*start a new run", said[0])
+    with pytest.raises(RecordError, match="folder is gone"):
+        recorder.flush()
+    with pytest.raises(RecordError, match="folder is gone"):
+        recorder.close(State.DONE)
+
+
+def test_a_clock_that_is_set_back_changes_no_point_and_is_noted(record):
+    recorder = record()
+    recorder.declare(SCALAR)
+    hour = 3600 * 10**9
+    times = [5 * hour, 5 * hour + 1, 2 * hour, 2 * hour + 5]
+    for place, now in enumerate(times):
+        recorder.put(Point(0, place, (place * 0.5,), now))
+        recorder.flush()
+    recorder.close(State.STOPPED)
+    data = load(recorder.path)
+    assert data.t.values.astype("int64").tolist() == times
+    assert data.x.values.tolist() == [0.0, 0.5, 1.0, 1.5]
+    notes = (recorder.path / "events.ndjson").read_text().splitlines()
+    assert len(notes) == 1
+    assert "clock was set back by 10800 s" in notes[0]

@@ -152,4 +152,4 @@ def test_packed_values_that_are_damaged_are_refused():
 
 def test_a_number_that_does_not_fit_its_struct_is_an_error():
     with pytest.raises(struct.error):
-        CODECS[1].record(0, 0, 1.0, 2**15)
+        CODECS[1].record(0, 0, 1.0, 2**31)

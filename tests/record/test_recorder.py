@@ -106,7 +106,7 @@ def test_each_level_has_its_own_dims_and_times_whichever_is_declared_first(recor
     assert data.t.values.ravel().astype("int64")[0] == NS + 1
     assert data.t_once.values.astype("int64") == NS + 3
     assert (data.stage.dims, data.offset.dims, float(data.offset)) == (("temperature",), (), 0.25)
-    assert sorted(p.name for p in (recorder.data_path / "t").iterdir()) == ["c.0.0", "zarr.json"]
+    assert sorted(p.name for p in (recorder.data_path / "t").iterdir()) == ["0.0", "c.0.0", "zarr.json"]
 
 
 def test_times_get_another_name_if_an_axis_or_variable_is_called_t(record):
@@ -157,7 +157,7 @@ def test_numbers_of_every_kind_come_back(record, variable, values, expected):
     np.testing.assert_array_equal(load(recorder.path).x.values, expected)
 
 
-def test_ints_and_bools_keep_their_dtype_on_disk(record):
+def test_ints_and_bools_are_kept_as_ints_that_have_a_value_to_spare(record):
     recorder = record()
     group = Group(
         0,
@@ -168,8 +168,8 @@ def test_ints_and_bools_keep_their_dtype_on_disk(record):
     recorder.put(Point(0, 0, (np.int32(7), True, np.array([0, 255], "u1")), NS))
     recorder.flush()
     raw = xr.open_zarr(recorder.data_path, mask_and_scale=False)
-    assert (raw.n.dtype, raw.ok.dtype) == (np.dtype("i4"), np.dtype("i1"))
-    assert raw.n.attrs["_FillValue"] == -(2**31)
+    assert (raw.n.dtype, raw.ok.dtype) == (np.dtype("i8"), np.dtype("i1"))
+    assert raw.n.attrs["_FillValue"] == -(2**63)
     assert (raw.ok.attrs["flag_values"], raw.ok.attrs["flag_meanings"], raw.ok.attrs["_FillValue"]) == (
         [0, 1],
         "false true",
@@ -212,11 +212,41 @@ def test_foreign_byte_order_and_strides_are_stored_in_order(record):
     np.testing.assert_array_equal(data.x.values[1], np.arange(6.0).reshape(2, 3))
 
 
+@pytest.mark.parametrize("dtype", ["|i1", "|u1", "<i2", "<u2", "<i4", "<u4"])
+def test_every_value_of_a_small_int_can_be_recorded_and_a_whole_run_reads_as_what_was_measured(record, dtype):
+    limits = np.iinfo(dtype)
+    values = [np.dtype(dtype).type(limits.min), np.dtype(dtype).type(limits.max), int(limits.max)]
+    whole, gaps = record(), record()
+    put_all(whole, only(Variable("x", "", dtype)), values)
+    put_all(gaps, only(Variable("x", "", dtype)), values[:2])
+    whole.flush()
+    live = xr.open_zarr(whole.data_path).x
+    assert live.dtype.kind == "f"
+    np.testing.assert_array_equal(live, [int(v) for v in values])
+    whole.close(State.DONE)
+    gaps.close(State.DONE)
+    assert load(whole.path).x.dtype == np.dtype(dtype)
+    assert load(whole.path).x.values.tolist() == [int(v) for v in values]
+    np.testing.assert_array_equal(load(gaps.path).x, [int(values[0]), int(values[1]), np.nan])
+
+
+def test_whole_bools_and_large_ints_read_as_such_and_lose_nothing(record):
+    recorder = record()
+    recorder.declare(Group(0, (V,), (Variable("ok", dtype="|b1"), Variable("n", dtype="<i8"))))
+    for place in range(3):
+        recorder.put(Point(0, place, (place == 1, np.int64(2**53 + place)), NS))
+    recorder.close(State.DONE)
+    data = load(recorder.path)
+    assert (data.ok.dtype, data.n.dtype) == (np.dtype(bool), np.dtype("i8"))
+    assert data.ok.values.tolist() == [False, True, False]
+    assert data.n.values.tolist() == [2**53, 2**53 + 1, 2**53 + 2]
+
+
 def test_arrays_larger_than_a_chunk_have_a_file_each(record):
     recorder = record()
     size = (9 << 20) // 8
     put_all(recorder, only(Variable("x", "", "<f8", (Span("k", size),))), [np.full(size, 1.0), np.full(size, 2.0)])
-    recorder.close(State.DONE)
+    recorder.flush()
     x = xr.open_zarr(recorder.data_path, chunks=None).x
     assert (x[0, [0, -1]].values.tolist(), x[1, [0, -1]].values.tolist()) == ([1.0, 1.0], [2.0, 2.0])
     assert np.isnan(x[2, [0, -1]].values).all()
@@ -266,9 +296,13 @@ def test_an_absent_value_reads_as_not_measured(record):
         ("<i4", 1.0),
         ("<i4", True),
         ("<i4", 2**31),
-        ("<i4", -(2**31)),
+        ("<i4", -(2**31) - 1),
+        ("<i4", np.int64(2**31)),
+        ("<i8", -(2**63)),
+        ("<u8", np.uint64(2**64 - 1)),
         ("<u2", -1),
-        ("<u2", 65535),
+        ("<u2", 65536),
+        ("|u1", np.int8(-1)),
         ("|b1", 1),
         ("|b1", 0.0),
         ("<c8", 1j),
@@ -398,12 +432,15 @@ def test_points_become_visible_without_a_flush(record):
 
 
 def test_no_thread_and_no_descriptor_is_left_after_close(record):
-    before = (threading.active_count(), len(os.listdir("/proc/self/fd")))
+    def left():
+        return [t.name for t in threading.enumerate() if t.name != "labnb packing"], len(os.listdir("/proc/self/fd"))
+
+    before = left()
     recorder = record(period_s=0.005)
     put_all(recorder, SCALARS, [1.0])
     recorder.close(State.DONE)
     recorder.close(State.DONE)
-    assert (threading.active_count(), len(os.listdir("/proc/self/fd"))) == before
+    assert left() == before
     for call in (lambda: recorder.put(Point(0, 0, (1.0,), NS)), recorder.flush, lambda: recorder.update_metadata({})):
         with pytest.raises(RecordError, match="closed"):
             call()
@@ -483,3 +520,20 @@ def test_the_dataset_can_be_exported_to_netcdf(record, tmp_path):
     recorder.close(State.DONE)
     pytest.importorskip("scipy")
     load(recorder.path).to_netcdf(tmp_path / "iv.nc", engine="scipy")
+
+
+def test_arrays_over_an_open_axis_that_another_group_makes_longer_read_as_not_measured(record):
+    recorder = record()
+    n = OpenAxis("n", 1.0)
+    recorder.declare(Group(0, (n,), (Variable("y", "", "<f8", (Span("k", 4),)),)))
+    for place in (0, 1, 5):
+        recorder.put(Point(0, place, (np.full(4, 1.0 + place),), NS))
+    recorder.declare(Group(1, (n,), (Variable("x"),)))
+    recorder.put(Point(1, 30, (1.0,), NS))
+    recorder.flush()
+    expected = np.full((31, 4), np.nan)
+    expected[[0, 1, 5]] = [[1.0] * 4, [2.0] * 4, [6.0] * 4]
+    np.testing.assert_array_equal(xr.open_zarr(recorder.data_path).y, expected)
+    recorder.put(Point(0, 33, (np.full(4, 9.0),), NS))
+    recorder.close(State.DONE)
+    np.testing.assert_array_equal(load(recorder.path).y[:31], expected)

@@ -1,11 +1,12 @@
 """Put points at full speed until killed; report what was acknowledged through a shared file.
 
 Forks one process per line of its input (`kind folder board`), so that the imports are paid once.
-Board: u64 acknowledged count of group 1, u64 of group 0, then the run's path once it can be written to.
+Board: u64 acknowledged count of group 1, u64 of group 0, then the run's path, and a last byte once that is whole.
 """
 
 import mmap
 import os
+import signal
 import sys
 from pathlib import Path
 
@@ -24,6 +25,8 @@ GROUPS = {
     "grid": [Group(1, (OUTER, INNER), (Variable("x"),))],
     "levels": [Group(0, (OUTER,), (Variable("stage"),)), Group(1, (OUTER, INNER), (Variable("x"),))],
     "traces": [Group(1, (CLOCK,), (Variable("x"), Variable("trace", "", "<f8", TRACE)))],
+    "map": [Group(1, (Axis("m", tuple(range(800))),), (Variable("x"), Variable("trace", "", "<f8", TRACE)))],
+    "texts": [Group(1, (CLOCK,), (Variable("x"), Variable("label", "", "str")))],
 }
 
 
@@ -31,7 +34,9 @@ def values_of(kind: str, place: int) -> tuple[object, ...]:
     """Return what is measured at a place."""
     if kind == "logger":
         return (place * 0.5, -1.0 * place, place)
-    return (place * 0.5, np.full(5000, float(place))) if kind == "traces" else (place * 0.5,)
+    if kind == "texts":
+        return (place * 0.5, str(place))
+    return (place * 0.5, np.full(5000, float(place))) if kind in ("traces", "map") else (place * 0.5,)
 
 
 def measure(kind: str, folder: Path, board: mmap.mmap) -> None:
@@ -39,9 +44,10 @@ def measure(kind: str, folder: Path, board: mmap.mmap) -> None:
     recorder = Recorder.create(folder, kind, {}, period_s=0.02)
     path = os.fsencode(recorder.path)
     board[16 : 16 + len(path)] = path
+    board[4095] = 1
     groups = {group.key: group for group in GROUPS[kind]}
     recorder.declare(groups[1]) if kind != "levels" else None
-    for place in range(ROWS * COLUMNS):
+    for place in range(groups[1].size or ROWS * COLUMNS):
         if kind == "levels" and place % COLUMNS == 0:
             row = place // COLUMNS
             if row == 0:
@@ -62,7 +68,7 @@ def main() -> None:
         if pid == 0:
             with open(board, "r+b") as file:
                 measure(kind, Path(folder), mmap.mmap(file.fileno(), 4096))
-            os._exit(0)
+            signal.pause()
         print(pid, flush=True)
         print(os.waitpid(pid, 0)[1], flush=True)
 
