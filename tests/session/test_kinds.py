@@ -31,6 +31,7 @@ FLOAT_LATE = [*range(120), 0.5, 7]
         ([1, 2.5, np.float32(3.5), np.int64(4)], [1, 2.5, 3.5, 4]),
         ([1j, 2, 3.5 + 1j], [1j, 2, 3.5 + 1j]),
         ([True, False, True], [True, False, True]),
+        (["on", "off", ""], ["on", "off", ""]),
         ([np.arange(3) + 1.0, np.arange(3)], [[1, 2, 3], [0, 1, 2]]),
         ([float("inf"), -float("inf"), 1.0], [float("inf"), -float("inf"), 1.0]),
     ],
@@ -46,7 +47,6 @@ async def test_numbers_of_all_kinds_are_stored_right(tmp_path, values, expected)
     [
         ([None], 0, "returned nothing"),
         ([1.0, None], 1, "returned nothing"),
-        (["text"], 0, "cannot record 'text' \\(str\\)"),
         ([1.0, "text"], 1, "text"),
         ([1.0, 1j], 1, "complex"),
         ([1.0, True], 1, "True"),

@@ -168,7 +168,7 @@ def test_where_follows_the_innermost_loop_and_comes_back():
     assert steps.where() == ""
 
 
-@pytest.mark.parametrize("value", [[1.0, 2.0], None, "text"])
+@pytest.mark.parametrize("value", [[1.0, 2.0], None, b"text"])
 def test_a_value_that_cannot_be_recorded_is_refused_at_its_first_point(value):
     steps, kept = steps_for(Outline((), (Section(0, None, (Record("x"),)),), 0))
     steps.rows[0][0] = value
