@@ -19,20 +19,21 @@ from labnb.core import (
     check_name,
     sweep,
 )
-from labnb.instruments import Channel, Device, Instrument, connect, connect_async, is_channel
+from labnb.instruments import Channel, is_channel
 from labnb.instruments import channel as to_channel
 from labnb.record import data_root, find_unfinished
 from labnb.session import _views
 from labnb.session._acquire import Acquire, acquire_of, reading_of
-from labnb.session._active import close_all, held, make_all_safe, unused
 from labnb.session._adaptive import check_installed
 from labnb.session._blocking import check_loop, run_blocking
 from labnb.session._channels import Targets, aimed
 from labnb.session._function import Registered, check_named, source_of, wants_of
+from labnb.session._gear import RESERVED, Gear
 from labnb.session._schedule import time_axis
 from labnb.session._task import OnError, Task, companion_of, task_of
 from labnb.session._walk import Chosen, Functions, Grid, Hook, Series
 from labnb.session.bench import Bench
+from labnb.session.describe import describe
 from labnb.session.job import Job
 from labnb.session.run import Run
 
@@ -80,10 +81,7 @@ class MeasurementSession:
         self._adaptive: AdaptiveAxis | None = None
         self._blocking = False
         self._bench = bench
-        self._instruments: dict[str, tuple[object, Any]] = {}  # Any: drivers of any kind
-        for alias, instrument in bench.instruments.items() if bench is not None else ():
-            self._instruments[alias] = (id(instrument), instrument)
-        self._owned: dict[str, object] = {}
+        self._gear = Gear({} if bench is None else bench.instruments)
         self._runs: list[Run] = []
 
     def __enter__(self) -> Self:
@@ -124,19 +122,7 @@ class MeasurementSession:
         for run in under_way:
             run.cancel()
         await asyncio.gather(*under_way, return_exceptions=True)  # each run keeps its own error
-        # What another session's run still uses is left to that run: it needs it, and makes it safe.
-        instruments = unused([each for _, each in self._instruments.values() if isinstance(each, Instrument)])
-        owned = {
-            alias: each for alias, each in self._owned.items() if not isinstance(each, Instrument) or unused([each])
-        }
-        self._owned = {}
-        self._instruments.clear()
-        failures = await make_all_safe(instruments)
-        failures += await close_all(owned)
-        for other in failures[1:]:
-            failures[0].add_note(f"and: {other}")
-        if failures:
-            raise failures[0]
+        await self._gear.close()
 
     # ---- what it consists of
 
@@ -152,42 +138,8 @@ class MeasurementSession:
         given to functions as they are: labnb knows neither their limits nor what is safe for them, unless you use
         `labnb.channel(thing, limits=..., safe=...)`.
         """
-        if not self._blocking:
-            return self._instrument(alias, key, options)
-        found, known = self._known(alias, key, options)
-        return known if found else self._admit(alias, key, options, held(), connect(key, **_named(alias, key, options)))
-
-    async def _instrument(self, alias: str, key: object, options: dict[str, Any]) -> Any:  # Any: as `instrument`
-        found, known = self._known(alias, key, options)
-        if found:
-            return known
-        held_by_others = held()
-        instrument = await connect_async(key, **_named(alias, key, options))
-        return self._admit(alias, key, options, held_by_others, instrument)
-
-    def _known(self, alias: str, key: object, options: dict[str, Any]) -> tuple[bool, Any]:  # Any: as `instrument`
-        if not alias.isidentifier():
-            raise PlanError(f"instrument alias {alias!r} cannot be an argument name; use letters, digits and '_'")
-        if alias in self._swept():
-            raise PlanError(f"{alias!r} is a parameter of this session already; choose another alias")
-        if alias in _RESERVED:
-            raise PlanError(f"instrument alias {alias!r}: functions get something else by this name; choose another")
-        if alias not in self._instruments:
-            return False, None
-        known, instrument = self._instruments[alias]
-        if known != _identity(key, options):
-            raise PlanError(
-                f"instrument {alias!r} is {instrument!r} already; choose another alias for {key!r}, or close the session"
-            )
-        return True, instrument
-
-    def _admit(
-        self, alias: str, key: object, options: dict[str, Any], held_by_others: frozenset[int], instrument: Any
-    ) -> Any:  # Any: as `instrument`
-        self._instruments[alias] = (_identity(key, options), instrument)
-        if _opens(key) and id(instrument) not in held_by_others:
-            self._owned[alias] = instrument
-        return instrument
+        connect = self._gear.connect if self._blocking else self._gear.connect_async
+        return connect(alias, key, options, self._swept())
 
     def parameter(
         self,
@@ -235,9 +187,9 @@ class MeasurementSession:
 
     def _check_parameters(self, *names: str) -> None:
         for each in names:
-            if each in self._instruments:
+            if each in self._gear:
                 raise PlanError(f"{each!r} is an instrument of this session already; choose another name")
-            if each in _RESERVED:
+            if each in RESERVED:
                 raise PlanError(f"parameter {each!r}: functions get something else by this name; choose another")
 
     def repeat(self, times: int, name: str = "repeat") -> Axis:
@@ -246,7 +198,7 @@ class MeasurementSession:
             raise PlanError(f"repeat: expected a whole number of times, 1 or more, got {times!r}")
         if self._repeats is not None and name == self._repeats.name:
             self._repeats = None
-        if name in self._swept() or name in self._instruments or name in _RESERVED:
+        if name in self._swept() or name in self._gear or name in RESERVED:
             raise PlanError(f"repeat: {name!r} is the name of something else in this session; choose another")
         self._repeats = Axis(name, tuple(range(times)))
         return self._repeats
@@ -431,13 +383,26 @@ class MeasurementSession:
             )
         return found
 
+    def describe(self, *, duration: float | None = None, interval: float | None = None) -> str:
+        """Return in words what `run` with these arguments would measure, and how long it would take if that is known.
+
+        Nothing moves. Raises what `run` would raise before it begins.
+        """
+        return describe(self._job(duration, interval, _Warnings()), data_root(self._store))
+
     def _prepare(self, duration: float | None, interval: float | None, again: Path | None = None) -> Run:
+        warnings = _Warnings()
+        job = self._job(duration, interval, warnings)
+        run = Run(job, data_root(self._store), _views.make_view, again=again)
+        warnings.run = run
+        return run
+
+    def _job(self, duration: float | None, interval: float | None, warnings: "_Warnings") -> Job:
         if not self._acquires:
             raise PlanError("this session measures nothing: register a function with @session.acquire")
-        instruments = {alias: instrument for alias, (_, instrument) in self._instruments.items()}
+        instruments = self._gear.by_alias
         acquires = tuple(self._acquires.values())
         functions = Functions(acquires, tuple(self._hooks.values()), self._until, instruments)
-        warnings = _Warnings()
         axes = dict[int, LoopAxis]()
         if self._adaptive is not None and duration is None and interval is None:
             self._check_alone(self._adaptive)
@@ -452,22 +417,19 @@ class MeasurementSession:
         targets = self._aim(axes)
         chosen = () if self._adaptive is None else self._adaptive.chosen
         self._check_wants(instruments, [*chosen, *(name for axis in axes.values() for name in axis.names)])
-        job = Job(
+        return Job(
             self.name,
             walk.outline,
             walk.awaiting if functions.awaiting else walk.blocking,
             functions.awaiting,
             axes,
-            tuple(each for each in instruments.values() if isinstance(each, Instrument)),
+            self._gear.ours,
             self._metadata(),
             [companion_of(task, {**instruments, "ctx": walk.ctx}) for task in self._tasks.values()],
             targets=targets,
             channels=self._channels(targets),
-            devices=[Device(alias, each) for alias, each in instruments.items() if not isinstance(each, Instrument)],
+            devices=self._gear.foreign,
         )
-        run = Run(job, data_root(self._store), _views.make_view, again=again)
-        warnings.run = run
-        return run
 
     def _aim(self, axes: Mapping[int, LoopAxis]) -> dict[int, Targets]:
         """Return what the axes set. Raises LimitError if a limit has been declared meanwhile that forbids a setpoint."""
@@ -536,9 +498,6 @@ def resume(run: "Run | str | os.PathLike[str]", session: MeasurementSession | No
     return resuming
 
 
-_RESERVED = ("ctx", "stop")
-
-
 def _is_name(name: object) -> bool:
     """Whether `name` is one name or several, as opposed to a channel."""
     return isinstance(name, str) or (
@@ -555,19 +514,6 @@ class _Warnings:
     def __call__(self, text: str) -> None:
         if self.run is not None:
             self.run.warn(text)
-
-
-def _opens(key: object) -> bool:
-    """Whether `key` stands for an instrument that is to be connected, as opposed to a connected one."""
-    return isinstance(key, str | type)
-
-
-def _identity(key: object, options: dict[str, Any]) -> object:
-    return (key, tuple(sorted(options.items(), key=lambda item: item[0]))) if _opens(key) else id(key)
-
-
-def _named(alias: str, key: object, options: dict[str, Any]) -> dict[str, Any]:
-    return {"name": alias, **options} if _opens(key) else options
 
 
 Measurement = MeasurementSession

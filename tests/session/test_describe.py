@@ -4,10 +4,10 @@ import re
 
 import pytest
 
-from labnb.core import sweep
+from labnb.core import PlanError, sweep
 from labnb.notebook.prepare import prepare
 from labnb.notebook.request import parse_line
-from labnb.session import Run, describe
+from labnb.session import Measurement, Run, describe
 
 BODY = """
 for t in sweep([280, 300], "K"):
@@ -56,3 +56,21 @@ async def test_the_time_is_estimated_by_the_latest_run_of_the_name(tmp_path):
 )
 def test_what_is_not_known_yet_is_said(tmp_path, line, body, words):
     assert words in describe(job_of(body, line), tmp_path)
+
+
+def test_a_session_tells_what_it_would_measure_and_moves_nothing(tmp_path):
+    session = Measurement("map", store=tmp_path / "data")
+    session.parameter("x", sweep(0, 1, 5, "V"))
+    session.repeat(3)
+    session.acquire(name="y")(lambda x: 1 / 0)
+    assert session.describe().splitlines()[0] == "map: x 5 × repeat 3 = 15 points"
+    assert "time 8 = 8 points" in _series(tmp_path).describe(duration=2, interval=0.25)
+    assert not (tmp_path / "data").exists()
+    with pytest.raises(PlanError, match="measures nothing"):
+        Measurement("empty").describe()
+
+
+def _series(folder):
+    session = Measurement("series", store=folder / "data")
+    session.acquire(name="y")(lambda: 1 / 0)
+    return session

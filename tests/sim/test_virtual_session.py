@@ -161,6 +161,8 @@ def test_a_sessions_own_schedule_and_tasks_are_repeated_bit_by_bit(fresh):
     assert bits(first) == bits(second)
     assert warnings == ()
     assert len(first["current"]) == 20
+    assert first["time"].values.tolist() == [k * 0.25 for k in range(20)]
+    assert first["lateness"].values.tolist() == [0.0] * 20  # each point began exactly on time
     assert not np.isnan(first["current"].values).any()
     assert set(first["turn"].values) == set(range(7))
     assert set(first["set"].values) >= {1.0, 2.0, 3.0}
