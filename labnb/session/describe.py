@@ -1,6 +1,5 @@
 """What a job is going to measure, in words, before anything moves."""
 
-import math
 from pathlib import Path
 
 from labnb.core import dimensions
@@ -39,17 +38,10 @@ def describe(job: Job, root: Path) -> str:
 
 
 def _estimate(job: Job, root: Path) -> str:
-    total, pace_s = _total(job), pace_of_latest(root, job.name)
+    total, pace_s = job.outline.points(job.axes), pace_of_latest(root, job.name)
     if total is None or pace_s is None:
         return ""
     return f", about {clock_text(total * pace_s)} at the pace of the latest run"
-
-
-def _total(job: Job) -> int | None:
-    main = job.outline.main
-    axes = [job.axes.get(loop.key) for loop in job.outline.chain(None if main is None else main.loop)]
-    sizes = [None if axis is None or axis.size is None else axis.size * axis.turns for axis in axes]
-    return None if None in sizes else math.prod(size for size in sizes if size is not None)
 
 
 def _size(job: Job) -> str:
@@ -57,7 +49,7 @@ def _size(job: Job) -> str:
     if any(loop.key not in job.axes for loop in loops):
         return "the number of points is known when it begins"
     axes = dimensions(job.axes[loop.key] for loop in loops)
-    total = _total(job)
+    total = job.outline.points(job.axes)
     if total is None:
         return ", ".join(axis.values_text() for axis in axes if axis.size is None) + ", until it ends"
     points = f"{total} point{'' if total == 1 else 's'}"

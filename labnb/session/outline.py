@@ -11,9 +11,11 @@ for temperature in sweep(...):           loop 0
 ```
 """
 
+import math
+from collections.abc import Mapping
 from dataclasses import dataclass
 
-from labnb.core import PlanError
+from labnb.core import LoopAxis, PlanError
 
 
 @dataclass(frozen=True, slots=True)
@@ -77,6 +79,14 @@ class Outline:
             found.append(self.loops[loop])
             loop = self.loops[loop].parent
         return tuple(reversed(found))
+
+    def points(self, axes: Mapping[int, LoopAxis]) -> int | None:
+        """Return how many points the main section has over `axes`; None if nobody knows yet."""
+        if self.main is None:
+            return None
+        found = [axes.get(loop.key) for loop in self.chain(self.main.loop)]
+        sizes = [None if axis is None or axis.size is None else axis.size * axis.turns for axis in found]
+        return None if None in sizes else math.prod(size for size in sizes if size is not None)
 
     @property
     def main(self) -> Section | None:

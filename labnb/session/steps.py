@@ -5,7 +5,7 @@ Both faces use it: a compiled cell and `Measurement` call `loop` and fill `rows`
 
 from collections.abc import Awaitable, Callable, Iterator, Mapping, Sequence
 from dataclasses import replace
-from typing import Any, cast
+from typing import Any
 
 from labnb.core import (
     ABSENT,
@@ -22,20 +22,18 @@ from labnb.core import (
     Target,
     Traversal,
     Value,
-    Variable,
     dimensions,
-    infer_variable,
     present_clock,
 )
-from labnb.instruments import Action, Channel, Reading
+from labnb.instruments import Action, Channel
 from labnb.session._adaptive import Learner
 from labnb.session._channels import aimed
 from labnb.session._gate import Gate, Order
 from labnb.session._labelled import warn_of_lost
 from labnb.session._resumed import Measured
-from labnb.session.outline import Loop, Outline, Record, Section
+from labnb.session._slot import Put, Slot, declared, result, results
+from labnb.session.outline import Loop, Outline, Record
 
-Put = Callable[[PlainPoint], None]
 Yielded = Value | tuple[Value, ...]
 Setpoints = Iterator[tuple[int, Yielded]]
 
@@ -43,50 +41,6 @@ Setpoints = Iterator[tuple[int, Yielded]]
 Aside = Callable[[Callable[[], Any]], Awaitable[Any]]
 
 _TURN_NS = 10_000_000  # an awaiting body gives the loop a turn at least this often (law: never 20 ms without)
-
-
-class Slot:
-    """One section at run time: its row, and where the row goes."""
-
-    __slots__ = ("_kept", "_place", "blank", "count", "fast", "group", "key", "put", "records", "row", "section")
-
-    def __init__(self, section: Section, put: Put) -> None:
-        self.section = section
-        self.key = section.key
-        self.put = self.fast = put  # `fast` takes plain values only, until the first other one comes
-        self.count = 0
-        self._place = -1
-        self.group: Group | None = None
-        self.define(section.records)
-
-    def define(self, records: Sequence[Record]) -> None:
-        """Say what the row consists of. Only before the first point."""
-        self.records = tuple(records)
-        self.blank = [ABSENT] * len(self.records)
-        self.row: list[object] = list(self.blank)
-        self._kept: tuple[object, ...] = tuple(self.blank)
-
-    def commit(self, place: int, time_ns: int) -> None:
-        """Put the row as it stands. A conditional one is left out if blank, adds to what `place` has, and is blanked."""
-        values = tuple(self.row)
-        if not self.section.conditional:
-            self.put((self.key, place, values, time_ns))
-            self.count += 1
-            return
-        if all(value is ABSENT for value in values):
-            return
-        again = place == self._place
-        if again:
-            values = tuple(old if new is ABSENT else new for old, new in zip(self._kept, values, strict=True))
-        self.row[:] = self.blank
-        self.put((self.key, place, values, time_ns))
-        self._kept, self._place = values, place
-        self.count += not again
-
-    @property
-    def shown(self) -> tuple[object, ...]:
-        """The latest values, for people."""
-        return self._kept if self.section.conditional else tuple(self.row)
 
 
 class Steps:
@@ -237,7 +191,7 @@ class Steps:
             if slot.section.loop == loop.key:
                 for record, value in zip(slot.records, slot.shown, strict=True):
                     if record.name == name:
-                        return _result(value)
+                        return result(value)
         raise PlanError(f"the adaptive sweep is steered by {name!r}, which is not recorded in its loop")
 
     def _set(self, targets: Sequence[Target | None], value: Yielded) -> None:
@@ -404,11 +358,11 @@ class Steps:
         slot.fast = self._put
         if any(isinstance(value, Action) for value in values):
             slot.fast = self._put_results
-            values = _results(values)
+            values = results(values)
         # Variables that the first row lacks are declared as numbers: that is what nearly all of them are.
         values = tuple(float("nan") if value is ABSENT else value for value in values)
         slot.records = tuple(self._in_unit(record) for record in slot.records)
-        variables = tuple(_declared(record, value) for record, value in zip(slot.records, values, strict=True))
+        variables = tuple(declared(record, value) for record, value in zip(slot.records, values, strict=True))
         chain = self.outline.chain(slot.section.loop)
         group = Group(slot.key, dimensions(self.axes[loop.key] for loop in chain), variables)
         warn_of_lost([record.name for record in slot.records], values, group.dims)
@@ -435,7 +389,7 @@ class Steps:
     def _put_results(self, point: PlainPoint) -> None:
         """Put the numbers behind readings, and behind actions that nobody awaited."""
         key, place, values, time_ns = point
-        self._put((key, place, _results(values), time_ns))
+        self._put((key, place, results(values), time_ns))
 
     # ---- orders
 
@@ -495,16 +449,7 @@ class Steps:
     @property
     def total(self) -> int | None:
         """How many points the main section will have; None if nobody knows yet."""
-        main = self.outline.main
-        if main is None:
-            return None
-        total = 1
-        for loop in self.outline.chain(main.loop):
-            axis = self.axes.get(loop.key)
-            if axis is None or axis.size is None:
-                return None
-            total *= axis.size * axis.turns
-        return total
+        return self.outline.points(self.axes)
 
 
 def _setpoints(axis: Axis, base: int, turn: int) -> Setpoints:
@@ -516,22 +461,3 @@ def _setpoints(axis: Axis, base: int, turn: int) -> Setpoints:
 
 async def _here(call: Callable[[], Any]) -> Any:
     return call()
-
-
-def _results(values: tuple[object, ...]) -> tuple[object, ...]:
-    return tuple(_result(value) for value in values)
-
-
-def _result(value: object) -> object:
-    if isinstance(value, Action):
-        value = cast("Action[object]", value).result()
-    return value.values if isinstance(value, Reading) else value
-
-
-def _declared(record: Record, value: object) -> Variable:
-    if isinstance(value, list | tuple):
-        raise SchemaError(
-            f"variable {record.name!r}: cannot record a {type(cast(object, value)).__name__}; "
-            "make it an array first: numpy.asarray(...)"
-        )
-    return infer_variable(record.name, record.unit, value, record.notes)
