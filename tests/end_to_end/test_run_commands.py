@@ -2,6 +2,7 @@
 
 import csv
 import json
+import shutil
 import os
 import subprocess
 import sys
@@ -74,6 +75,9 @@ def test_runs_for_programs_is_json_whatever_there_is(store, capsys):
     assert found["path"] == str(path)
     assert (found["state"], found["points"], found["variables"]) == ("done", 1, ["current (A)"])
     (path / "run.json").write_text("{")
+    assert main(["runs", "--json"]) == 0
+    assert [run["run_id"] for run in json.loads(capsys.readouterr().out)] == [found["run_id"]]  # the store says enough
+    shutil.rmtree(path / "data.zarr")
     assert main(["runs", "--json"]) == 0
     captured = capsys.readouterr()
     assert json.loads(captured.out) == []
