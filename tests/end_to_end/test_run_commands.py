@@ -2,8 +2,8 @@
 
 import csv
 import json
-import shutil
 import os
+import shutil
 import subprocess
 import sys
 
@@ -78,6 +78,7 @@ def test_runs_for_programs_is_json_whatever_there_is(store, capsys):
     assert main(["runs", "--json"]) == 0
     assert [run["run_id"] for run in json.loads(capsys.readouterr().out)] == [found["run_id"]]  # the store says enough
     shutil.rmtree(path / "data.zarr")
+    (path / "run.json").write_text("{{")
     assert main(["runs", "--json"]) == 0
     captured = capsys.readouterr()
     assert json.loads(captured.out) == []
