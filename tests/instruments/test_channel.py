@@ -17,11 +17,16 @@ class Resource:
     """What a driver speaks through."""
 
 
+class Adapter:
+    def __init__(self):
+        self.connection = Resource()
+
+
 class Driver:
     """A driver with properties, as PyMeasure's, and with methods."""
 
     def __init__(self):
-        self.adapter = type("Adapter", (), {"connection": Resource()})()
+        self.adapter = Adapter()
         self.name, self.unit, self.volts, self.threads = "driver", "mV", 1.5, []
 
     @property
