@@ -24,7 +24,7 @@ from labnb.core import (
     step,
 )
 from labnb.instruments import Lane
-from labnb.live import Reading, Snapshot, Ticker
+from labnb.live import Reading, Snapshot, Ticker, fraction
 from labnb.record import Recorder, StoredRun, load, open_run
 from labnb.session import _active
 from labnb.session._blocking import run_blocking, unbroken
@@ -37,6 +37,7 @@ from labnb.session.outline import Outline
 from labnb.session.steps import Steps
 
 if TYPE_CHECKING:
+    import pandas as pd
     import xarray as xr
 
 _STOP_GRACE_S = 0.05  # how long a stop waits for the present point before it cuts the body's await short
@@ -154,6 +155,19 @@ class Run:
         """It as it lies on disk, to tag, to note on, to export: `run.stored.tag("good")`. Also while it runs."""
         return open_run(self.path)
 
+    @property
+    def progress(self) -> float | None:
+        """How much of it is measured, 0 to 1; None if nobody knows how many points there will be."""
+        return fraction(self.points, self.total)
+
+    def to_dataframe(self, *names: str) -> "pd.DataFrame":
+        """Return what is measured so far as one tidy pandas table; of several tables `names` say which variables."""
+        return cast("pd.DataFrame", self.data.labnb.to_dataframe(*names))
+
+    def to_polars(self, *names: str) -> Any:  # polars is optional
+        """Return what is measured so far as one tidy polars table, as `to_dataframe`. Needs polars."""
+        return self.data.labnb.to_polars(*names)
+
     def snapshot(self) -> Snapshot:
         """Return what is to be shown about it now."""
         end = self._clock.monotonic() if self._finished is None else self._finished
@@ -201,6 +215,8 @@ class Run:
         if self._loop is None:
             raise LifecycleError(f"run {self.run_id} has not been started")
         self._loop.call_soon_threadsafe(self._cancel)
+
+    abort = cancel
 
     def _post(self, event: Event, order: Order) -> None:
         step(self._state, event)  # raises here, where it was asked for

@@ -686,3 +686,33 @@ except Exception as error:
     )
     assert "LifecycleError run closed-" in done.stdout
     assert "can never end: its event loop was closed while it went on" in done.stdout
+
+
+async def test_a_run_tells_its_progress_and_gives_tidy_tables(tmp_path):
+    seen = []
+
+    def body(steps):
+        for x in steps.loop(0):
+            seen.append(run.progress)
+            steps.rows[0][0] = x * 2.0
+
+    run = Run(job_of(body, awaiting=False, n=4), tmp_path)
+    await run.start()
+    assert seen == [0.0, 0.25, 0.5, 0.75]
+    assert run.progress == 1.0
+    table = run.to_dataframe()
+    assert table["x"].tolist() == [0, 1, 2, 3]
+    assert table["y"].tolist() == [0, 2, 4, 6]
+    assert table.attrs["units"]["y"] == "A"
+
+
+async def test_aborting_is_cancelling(tmp_path):
+    async def body(steps):
+        await asyncio.sleep(60)
+
+    run = Run(job_of(body, awaiting=True), tmp_path).start()
+    await asyncio.sleep(0.01)
+    run.abort()
+    with pytest.raises(RunCancelled):
+        await run
+    assert run.state is State.CANCELLED
