@@ -58,6 +58,9 @@ class Performance:
             return Event.CANCEL, None
         except BaseExceptionGroup as errors:
             return self._judge_all(errors.exceptions)
+        finally:
+            for task in self._job.tasks:
+                task.end()
         return self._ended_quietly(self._body)
 
     async def _end_of(self, body: asyncio.Task[None]) -> None:

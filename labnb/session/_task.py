@@ -79,6 +79,11 @@ class Companion:
                 self._lane.close()
         self._judge(work, warn)
 
+    def end(self) -> None:
+        """Refuse instruments to what the task has left behind: they are made safe now, and stay so."""
+        if self._watch is not None:
+            self._watch.end()
+
     async def _asynchronous(self) -> None:
         with translated():
             await settled(self._call())
@@ -108,8 +113,7 @@ class Companion:
             work.cancel()
 
     def _forbid(self, work: "asyncio.Future[None]") -> None:
-        if self._watch is not None:
-            self._watch.end()
+        self.end()
         self._tell(work)
 
     def _judge(self, work: "asyncio.Future[None]", warn: Warn) -> None:

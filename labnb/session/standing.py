@@ -72,9 +72,10 @@ class StandingTask:
 
     async def _live(self) -> None:
         """Go on until the end, then make safe; being stopped again does not cut that short."""
+        companion = companion_of(self._task, {})
         with contextlib.suppress(asyncio.CancelledError):
             try:
-                await companion_of(self._task, {}).accompany(self._used, self._tell)
+                await companion.accompany(self._used, self._tell)
             except BaseException as error:
                 if not isinstance(error, asyncio.CancelledError):
                     self.error = error
@@ -82,6 +83,7 @@ class StandingTask:
                     return
                 raise
             finally:
+                companion.end()
                 await self._make_safe()
 
     async def _make_safe(self) -> None:

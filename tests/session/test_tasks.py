@@ -323,3 +323,30 @@ def test_a_task_that_asks_for_what_there_is_not_is_refused(tmp_path):
         asyncio.run(go())
     with pytest.raises(PlanError, match="on_error must be"):
         session.task(on_error="ignore")(ramp)
+
+
+async def test_what_a_task_leaves_behind_cannot_switch_on_again_what_was_made_safe(bench, tmp_path):
+    instruments, simulated = bench
+    over, left = asyncio.Event(), []
+
+    async def later(psu):
+        await over.wait()
+        await psu.channel(1).on()
+
+    async with session_of(tmp_path) as session:
+        await session.instrument("psu", instruments.psu)
+
+        @session.task
+        async def careless(psu):
+            left.append(asyncio.create_task(later(psu)))
+
+        @session.acquire
+        async def measure(x):
+            await asyncio.sleep(0.005)
+            return {"y": x}
+
+        await session.run()
+        over.set()
+        with pytest.raises(InstrumentError, match="has ended; nothing was sent"):
+            await left[0]
+    assert not simulated["psu"].output(1)
