@@ -11,7 +11,7 @@ if TYPE_CHECKING:
     from labnb.core import sweep
     from labnb.instruments import Instrument, Meta, Parameter, channel, connect
     from labnb.instruments import demo as demo_bench
-    from labnb.record import export, load, runs
+    from labnb.record import export, load, ragged, runs
     from labnb.session import Bench, Measurement, resume
 
 __version__ = "0.1.0"
@@ -27,6 +27,7 @@ _PLACES = {
     "demo_bench": ("labnb.instruments", "demo"),
     "export": ("labnb.record", "export"),
     "load": ("labnb.record", "load"),
+    "ragged": ("labnb.record", "ragged"),
     "resume": ("labnb.session", "resume"),
     "runs": ("labnb.record", "runs"),
     "sweep": ("labnb.core", "sweep"),
@@ -43,6 +44,7 @@ __all__ = [
     "demo_bench",
     "export",
     "load",
+    "ragged",
     "resume",
     "runs",
     "sweep",

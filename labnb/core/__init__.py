@@ -35,7 +35,7 @@ from labnb.core.errors import (
 from labnb.core.jsonable import Json, to_jsonable
 from labnb.core.lifecycle import Event, State, step
 from labnb.core.plan import Plan, Setpoint
-from labnb.core.schema import ABSENT, Group, PlainPoint, Point, Variable, describe_value, infer_variable
+from labnb.core.schema import ABSENT, Group, PlainPoint, Point, Variable, amended, describe_value, infer_variable
 from labnb.core.sink import Sink
 from labnb.core.sweeps import Sweep, Target, sweep
 from labnb.core.traversal import Traversal, Visit
@@ -88,6 +88,7 @@ __all__ = [
     "Variable",
     "Visit",
     "WorkClock",
+    "amended",
     "check_name",
     "check_unit",
     "describe_value",

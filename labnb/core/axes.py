@@ -138,10 +138,14 @@ def dimensions(axes: Iterable[LoopAxis]) -> tuple[LoopAxis, ...]:
 
 @dataclass(frozen=True, slots=True)
 class Span:
-    """A dimension of a recorded array that has a length but no coordinate."""
+    """A dimension of a recorded array that has a length but no coordinate.
+
+    `ragged`: the length differs from point to point; `size` elements lie together on the disk then.
+    """
 
     name: str
     size: int
+    ragged: bool = False
 
     def __post_init__(self) -> None:
         check_name(self.name, "dimension")

@@ -12,7 +12,7 @@ for temperature in sweep(...):
 
 import math
 from collections.abc import Iterable
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from enum import Enum, Flag
 from typing import Any, NamedTuple, cast
 
@@ -27,7 +27,8 @@ Dim = Axis | Span
 class Variable:
     """One recorded quantity: `dtype` is numpy's little-endian text (`<f8`), `dims` are the value's own dimensions.
 
-    Texts have the dtype `str`.
+    Texts have the dtype `str`. `flags` are the names and bits of an `enum.Flag`. `undecided`: no value has come yet, so
+    that its kind is a guess; the group is declared once more with the first one, see `amended`.
     """
 
     name: str
@@ -35,6 +36,8 @@ class Variable:
     dtype: str = "<f8"
     dims: tuple[Dim, ...] = ()
     notes: str = ""
+    flags: tuple[tuple[str, int], ...] = ()
+    undecided: bool = False
 
     def __post_init__(self) -> None:
         check_name(self.name, "variable")
@@ -42,12 +45,21 @@ class Variable:
 
     @property
     def shape(self) -> tuple[int, ...]:
-        """Shape of one value; () for a number."""
+        """Shape of one value; () for a number. Of a ragged one, what lies together on the disk."""
         return tuple(dim.size for dim in self.dims)
+
+    @property
+    def ragged(self) -> bool:
+        """Whether the shape of its values differs from point to point."""
+        return any(isinstance(dim, Span) and dim.ragged for dim in self.dims)
 
     def describe(self) -> str:
         """Return the kind of value this variable takes, in words."""
+        if self.flags:
+            return f"flags {' | '.join(name for name, _ in self.flags)}"
         kind = "text" if self.dtype == TEXT else _KINDS.get(self.dtype[1:2], self.dtype)
+        if self.ragged:
+            return f"ragged array of {len(self.dims)} dimension{'s' * (len(self.dims) > 1)} of {self.dtype}"
         return kind if not self.dims else f"array of shape {self.shape} of {self.dtype}"
 
 
@@ -67,18 +79,14 @@ def describe_value(value: object) -> str:
 def infer_variable(name: str, unit: str, value: object, notes: str = "") -> Variable:
     """Return the variable that `value`, its first one, declares.
 
-    Texts and members of an `Enum` become text. Python numbers become float64, so that a whole number that later turns into a fraction keeps it; numpy scalars
-    and arrays keep their dtype; a labelled (xarray) array brings the names of its dimensions.
-    Raises SchemaError if such a value cannot be recorded.
+    Texts and members of an `Enum` become text, those of a `Flag` whole numbers. Python numbers become float64, so that a
+    whole number that later turns into a fraction keeps it; numpy scalars and arrays keep their dtype; a labelled (xarray)
+    array brings the names of its dimensions. What `ragged` has marked may have another length at every point. ABSENT
+    leaves the kind undecided. Raises SchemaError if such a value cannot be recorded.
     """
-    if isinstance(value, str) or (isinstance(value, Enum) and not isinstance(value, Flag)):
-        return Variable(name, unit, TEXT, (), notes)
-    if isinstance(value, bool):
-        return Variable(name, unit, "|b1", (), notes)
-    if isinstance(value, int | float) and not hasattr(value, "dtype"):
-        return Variable(name, unit, "<f8", (), notes)
-    if isinstance(value, complex) and not hasattr(value, "dtype"):
-        return Variable(name, unit, "<c16", (), notes)
+    plain = _plain_variable(name, unit, value, notes)
+    if plain is not None:
+        return plain
     dtype, shape = getattr(value, "dtype", None), getattr(value, "shape", None)
     if dtype is None or not isinstance(shape, tuple):
         raise SchemaError(
@@ -93,9 +101,66 @@ def infer_variable(name: str, unit: str, value: object, notes: str = "") -> Vari
     return Variable(name, unit, text, _own_dims(name, value, sizes), notes)
 
 
+def _plain_variable(name: str, unit: str, value: object, notes: str) -> Variable | None:
+    """Return the variable of a value that is none of numpy's; None for all others."""
+    if value is ABSENT:
+        return Variable(name, unit, notes=notes, undecided=True)
+    if isinstance(value, Flag):
+        return _flag_variable(name, unit, value, notes)
+    if isinstance(value, str | Enum):
+        return Variable(name, unit, TEXT, (), notes)
+    if hasattr(value, "dtype"):
+        return None
+    for kind, dtype in ((bool, "|b1"), (int, "<f8"), (float, "<f8"), (complex, "<c16")):
+        if isinstance(value, kind):
+            return Variable(name, unit, dtype, (), notes)
+    return None
+
+
+def flags_of(kind: type) -> tuple[tuple[str, int], ...]:
+    """Return the names and bits of an `enum.Flag`; nothing for any other type."""
+    if not issubclass(kind, Flag):
+        return ()
+    return tuple((str(member.name), int(member.value)) for member in kind)
+
+
+def _flag_variable(name: str, unit: str, value: Flag, notes: str) -> Variable:
+    flags = flags_of(type(value))
+    bits = max((mask.bit_length() for _, mask in flags), default=0)
+    if bits > _MOST_BITS:
+        raise SchemaError(
+            f"variable {name!r}: {type(value).__name__} has {bits} bits; at most {_MOST_BITS} can be recorded"
+        )
+    return Variable(name, unit, "<i4" if bits < _FEW_BITS else "<i8", (), notes, flags)
+
+
+_FEW_BITS, _MOST_BITS = 32, 63
+
+RAGGED_MARK = "labnb_ragged"
+"""Attribute of arrays whose length may differ from point to point."""
+
+_LEAST_TOGETHER, _MOST_TOGETHER = 256, 1 << 16
+
+
+def _ragged_dims(name: str, value: object, shape: tuple[int, ...]) -> tuple[Dim, ...]:
+    names: object = getattr(value, "dims", None)
+    most = max(1, int(_MOST_TOGETHER ** (1 / len(shape))))
+    least = max(1, int(_LEAST_TOGETHER ** (1 / len(shape))))
+    sizes = [min(most, max(least, 1 << (size - 1).bit_length() if size else 0)) for size in shape]
+    own = names if isinstance(names, tuple) else tuple(f"{name}_{k}" for k in range(len(shape)))
+    return tuple(
+        Span(str(dim), size, ragged=True) for dim, size in zip(cast(Iterable[object], own), sizes, strict=True)
+    )
+
+
 def _own_dims(name: str, value: object, shape: tuple[int, ...]) -> tuple[Dim, ...]:
+    if shape and getattr(value, RAGGED_MARK, False):
+        return _ragged_dims(name, value, shape)
     if 0 in shape:
-        raise SchemaError(f"variable {name!r}: an empty array of shape {shape} cannot be recorded")
+        raise SchemaError(
+            f"variable {name!r}: an empty array of shape {shape} cannot be recorded; if its length differs from point to "
+            "point, record ragged(values)"
+        )
     names: object = getattr(value, "dims", None)
     if not isinstance(names, tuple):
         return tuple(Span(f"{name}_{k}", size) for k, size in enumerate(shape))
@@ -152,6 +217,49 @@ class Group:
             rest, place = (0, rest) if axis.size is None else divmod(rest, axis.size)
             parts.append(axis.setpoint_text(place))
         return ", ".join(reversed(parts))
+
+
+def amended(known: Group, group: Group) -> Group:
+    """Return `known` with what `group`, declared later by the same key, says of variables that were undecided.
+
+    Raises SchemaError if they differ in anything else.
+    """
+    same = [(a.name, b.name) for a, b in zip(known.variables, group.variables, strict=False)]
+    if known.dims != group.dims or len(known.variables) != len(group.variables) or any(a != b for a, b in same):
+        raise SchemaError(f"group {group.key} is declared twice: {_listed(known)}, now {_listed(group)}")
+    pairs = zip(known.variables, group.variables, strict=True)
+    return replace(known, variables=tuple(_decided(*pair) for pair in pairs))
+
+
+def _decided(known: Variable, given: Variable) -> Variable:
+    if given.undecided:
+        return known
+    if known.undecided:
+        return given
+    sized = tuple(
+        replace(dim, size=was.size)
+        if isinstance(dim, Span) and isinstance(was, Span) and dim.ragged and was.ragged
+        else dim
+        for dim, was in zip(given.dims, known.dims, strict=False)
+    )
+    if (given.unit, given.dtype, given.flags) != (known.unit, known.dtype, known.flags) or (
+        len(given.dims) != len(known.dims) or not all(map(_same_dim, sized, known.dims))
+    ):
+        raise SchemaError(
+            f"variable {known.name!r}: expected {known.describe()} in {known.unit!r}, got {given.describe()} in {given.unit!r}"
+        )
+    return known
+
+
+def _same_dim(one: Dim, other: Dim) -> bool:
+    if isinstance(one, Axis) and isinstance(other, Axis):
+        return (one.name, one.values, one.unit) == (other.name, other.values, other.unit)
+    return one == other
+
+
+def _listed(group: Group) -> str:
+    names = ", ".join(variable.name for variable in group.variables)
+    return f"{names} over {', '.join(group.dims) or 'nothing'}"
 
 
 class Point(NamedTuple):

@@ -97,13 +97,18 @@ def choose(groups: Sequence[Group], plot: Sequence[str] | None = None) -> Choice
     """
     if plot is not None:
         return _asked(groups, tuple(plot))
-    shown = [group for group in groups if group.variables]
+    shown = [replace(group, variables=known) for group in groups if (known := _known(group))]
     if not shown:
         return NOTHING
     deepest = max(len(group.axes) for group in shown)
     group = [g for g in shown if len(g.axes) == deepest][-1]
     scalars = tuple(v for v in group.variables if not v.dims and v.dtype != "str")
     return _scalar_figure(group, scalars) if scalars and group.axes else _trace_figure(group)
+
+
+def _known(group: Group) -> tuple[Variable, ...]:
+    """Return the variables that have had a value, so that it is known what they are."""
+    return tuple(variable for variable in group.variables if not variable.undecided)
 
 
 def _scalar_figure(group: Group, scalars: Sequence[Variable]) -> Choice:

@@ -124,6 +124,7 @@ class CurveSet:
         self.curves = _curves(choice)
         for curve in self.curves:
             curve.by_x = _jumps(self._table.group, choice)
+        self._has_length = False
         self._coordinates = coordinates(choice.x) if isinstance(choice.x, Axis | Span) else np.empty(0)
         self.x = _x_extent(choice, self._coordinates)
         names = " · ".join(dict.fromkeys(q.name for q in choice.ys))
@@ -143,13 +144,22 @@ class CurveSet:
             if trace is None or trace is self._traces[k]:
                 continue
             self._traces[k], changed = trace, True
-            y = part_of(trace.reshape(-1, trace.shape[-1])[-1], quantity.part)
+            y = part_of(_last_line(trace), quantity.part)
             curve.trail.clear()
-            curve.trail.extend(self._coordinates, y)
+            curve.trail.extend(self._along(len(y)), y)
             curve.version += 1
         if changed:
             self.slice.select(self.slice.indices(self._table.places[-1:]))
         return changed
+
+    def _along(self, count: int) -> Floats:
+        """Return where the samples of a trace are drawn; one whose length changes has the axis of its longest."""
+        if isinstance(self._choice.x, Span) and self._choice.x.ragged:
+            if count > len(self._coordinates) or not self._has_length:
+                self._coordinates, self._has_length = np.arange(max(1, count), dtype=np.float64), True
+                self.x.fix(0.0, float(len(self._coordinates) - 1))
+            return self._coordinates[:count]
+        return self._coordinates
 
     def _advance_rows(self) -> bool:
         rows = self._table.since(self._ordinal)
@@ -207,6 +217,10 @@ class CurveSet:
         """Whether every point is marked: where the plan has so few that they are told apart."""
         x = self._choice.x
         return isinstance(x, Axis) and x.size <= 60
+
+
+def _last_line(trace: NDArray[Any]) -> NDArray[Any]:
+    return trace.reshape(-1, trace.shape[-1])[-1] if trace.size else np.empty(0)
 
 
 def _jumps(group: Group, choice: Choice) -> bool:

@@ -1,5 +1,6 @@
 """The rows of one group as numpy columns: where they are in the grid, and what was measured there."""
 
+from enum import Flag
 from typing import TypeVar
 
 import numpy as np
@@ -59,6 +60,17 @@ class Table:
         """Return the rows from `ordinal` on; all rows if that one was thinned away."""
         place = ordinal - (self.total - self._rows)
         return slice(0 if place < self._thinned else place, self._rows)
+
+    def amend(self, group: Group) -> None:
+        """Take note of what is known by now of variables that had no value when the group was declared."""
+        if group is self.group:
+            return
+        self.group = group
+        for variable in group.variables:
+            if variable.dims:
+                self._columns.pop(variable.name, None)
+            elif self._columns[variable.name].dtype != _kept_as(variable):
+                self._columns[variable.name] = self._columns[variable.name].astype(_kept_as(variable))
 
     def append(self, places: list[int], values: list[tuple[object, ...]]) -> None:
         """Add rows: where they are, and for each one value per variable."""
@@ -135,6 +147,6 @@ def _number(value: object) -> complex:
     if value is ABSENT:
         return complex(np.nan)
     try:
-        return complex(np.asarray(value).item())
+        return complex(np.asarray(value.value if isinstance(value, Flag) else value).item())
     except (TypeError, ValueError):
         return complex(np.nan)

@@ -5,7 +5,7 @@ from typing import Protocol, cast
 
 import numpy as np
 
-from labnb.core import Group, PlainPoint, SchemaError, State
+from labnb.core import Group, PlainPoint, SchemaError, State, amended
 from labnb.live.snapshot import Reading
 from labnb.live.table import KEEP_ROWS, Table
 
@@ -30,15 +30,22 @@ class LiveView:
         self._pending: list[PlainPoint] = []
         self.put = cast(_Put, self._pending.append)
         self._tables: dict[int, Table] = {}
+        self._amended: dict[int, Group] = {}
         self._keep_rows = keep_rows
         self._newest: tuple[int, int] | None = None
         self.state: State | None = None
 
     def declare(self, group: Group) -> None:
-        """Announce a group. Raises SchemaError if its key was declared before."""
-        if group.key in self._tables:
+        """Announce a group, or what is known by now of one that had variables without a value. Raises SchemaError."""
+        table = self._tables.get(group.key)
+        if table is None:
+            self._tables[group.key] = Table(group, self._keep_rows)
+            return
+        known = self._amended.get(group.key, table.group)
+        changed = amended(known, group)
+        if changed == known:
             raise SchemaError(f"group {group.key} over {group.dims} is declared twice; a run declares each group once")
-        self._tables[group.key] = Table(group, self._keep_rows)
+        self._amended[group.key] = changed  # the table is that of the thread which drains
 
     def close(self, state: State) -> None:
         """Take note of how the run ended; what is pending is still drained."""
@@ -63,6 +70,8 @@ class LiveView:
         chunk = self._pending[:limit]
         if not chunk:
             return 0
+        for key in tuple(self._amended):  # declared before the points that wait
+            self._tables[key].amend(self._amended[key])
         del self._pending[: len(chunk)]
         self._newest = chunk[-1][0], chunk[-1][1]
         keys = {point[0] for point in chunk}

@@ -9,6 +9,7 @@ Recorder.put ──> journal ──(one thread, every 0.25 s)──> chunk files
 from labnb.record.catalogue import Runs, runs
 from labnb.record.exporting import FORMATS, export
 from labnb.record.opening import open_run, recover
+from labnb.record.ragged import ragged
 from labnb.record.recorder import Recorder
 from labnb.record.resuming import Kept, find_unfinished, pace_of_latest
 from labnb.record.root import data_root
@@ -27,6 +28,7 @@ __all__ = [
     "load",
     "open_run",
     "pace_of_latest",
+    "ragged",
     "recover",
     "runs",
 ]

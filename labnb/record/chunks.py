@@ -84,10 +84,12 @@ class ChunkFiles:
         *,
         keep: bool = False,
         aside: bool = False,
+        piece: tuple[int, ...] | None = None,
     ) -> None:
         """`keep` trusts chunk files of the right size that lie there; otherwise each is made anew when touched.
 
-        `aside` leaves those that lie there to readers, until `settle`.
+        `aside` leaves those that lie there to readers, until `settle`. `piece` is which one of longer items it has: see
+        `labnb.record.pieces`.
         """
         self.folder = folder
         self.tiling = tiling
@@ -95,7 +97,7 @@ class ChunkFiles:
         self.made: dict[int, Path] = {}
         self.remade: list[int] = []
         self.spare = folder.parent.parent / f".{folder.name}.chunk.partial"
-        self._tail = ".0" * len(item)
+        self._tail = "".join(f".{k}" for k in piece or (0,) * len(item))
         self._fill = fill
         self._keep = keep
         self._aside: dict[int, Path] | None = {} if aside else None

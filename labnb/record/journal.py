@@ -5,7 +5,8 @@
 length u32 | crc32 u32 | kind u32, payload                                a record; crc over kind and payload,
                          ├─ group index u32, place i64, time i64, scalars  seeded by the length
                          ├─ RUN    JSON: what the journal belongs to
-                         ├─ GROUP  JSON: a declared group; the n-th one gets index n
+                         ├─ GROUP  JSON: a declared group; the n-th one gets index n, one of a known key amends it
+                         ├─ AGAIN  a row as above, then the arrays of a point whose place had others before
                          └─ TEXT   a text, UTF-8; rows speak of the n-th one by n
 ```
 Rows of one group all have the same length, so that numpy reads thousands of them at once. Replay is idempotent.
@@ -14,7 +15,7 @@ Rows of one group all have the same length, so that numpy reads thousands of the
 import json
 import struct
 from base64 import b64decode, b64encode
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any, cast
 from zlib import crc32
@@ -30,11 +31,12 @@ from labnb.record.values import storage_of
 
 MAGIC = b"labnbj01"
 START = len(MAGIC) + 16
-RUN, GROUP, TEXT = 0xFFFFFFFF, 0xFFFFFFFE, 0xFFFFFFFD
+RUN, GROUP, TEXT, AGAIN = 0xFFFFFFFF, 0xFFFFFFFE, 0xFFFFFFFD, 0xFFFFFFFC
 HEAD = struct.Struct("<II")
 _PEEK = struct.Struct("<III")
 _KIND = struct.Struct("<I")
 _SLOT = struct.Struct("<QII")
+_ARRAY = struct.Struct("<IQ")
 _ROW = "<Iqq"
 _MANY = 1000  # values of an axis, from which on they are packed
 
@@ -59,6 +61,13 @@ def read_start(data: bytes) -> int:
     return offset if check == crc32(cast(int, offset).to_bytes(8, "little")) else START
 
 
+def pending_bytes(head: bytes) -> int:
+    """Return how long the record with this beginning is if it holds arrays: a process may die in the middle of one."""
+    if len(head) < _PEEK.size or _PEEK.unpack(head)[2] != AGAIN:
+        return 0
+    return HEAD.size + _PEEK.unpack(head)[0]
+
+
 def run_record(facts: Mapping[str, str]) -> bytes:
     """Return the first record of a journal: run id and the boot of the computer that writes it."""
     return frame(_KIND.pack(RUN) + json.dumps(dict(facts)).encode())
@@ -74,21 +83,35 @@ def text_record(text: str) -> bytes:
     return frame(_KIND.pack(TEXT) + text.encode())
 
 
+def again_record(row: bytes, arrays: Iterable[tuple[int, bytes | memoryview]]) -> bytes:
+    """Return the record of a point that replaces one with arrays: `row` as `RowCodec.record` gave it, arrays by variable.
+
+    It is one record, so that a point is replaced as a whole or not at all.
+    """
+    parts = [row[HEAD.size :], *(part for k, data in arrays for part in (_ARRAY.pack(k, len(data)), data))]
+    return frame(_PEEK_ROW.pack(AGAIN, len(parts[0])) + b"".join(parts))
+
+
+_PEEK_ROW = struct.Struct("<II")
+
+
 class RowCodec:
-    """Packs the rows of one group. Array variables have no place in a row."""
+    """Packs the rows of one group. Array variables have no place in a row, but for the lengths of ragged ones."""
 
     __slots__ = ("dtype", "group", "index", "length", "pack", "total")
 
     def __init__(self, index: int, group: Group) -> None:
-        scalars = [(k, storage_of(v)) for k, v in enumerate(group.variables) if not v.dims]
-        packer = struct.Struct(_ROW + "".join(storage.code for _, storage in scalars))
+        kept = [(k, v) for k, v in enumerate(group.variables) if v.ragged or not v.dims]
+        codes = ("q" * len(v.dims) if v.ragged else storage_of(v).code for _, v in kept)
+        packer = struct.Struct(_ROW + "".join(codes))
         self.index = index
         self.group = group
         self.pack = packer.pack
         self.length = packer.size
         self.total = HEAD.size + packer.size
-        fields = [("length", "<u4"), ("crc", "<u4"), ("group", "<u4"), ("place", "<i8"), ("time", "<i8")]
-        self.dtype: np.dtype[Any] = np.dtype(fields + [(f"v{k}", storage.dtype) for k, storage in scalars])
+        fields: list[Any] = [("length", "<u4"), ("crc", "<u4"), ("group", "<u4"), ("place", "<i8"), ("time", "<i8")]
+        fields += [(f"v{k}", "<i8", (len(v.dims),)) if v.ragged else (f"v{k}", storage_of(v).dtype) for k, v in kept]
+        self.dtype: np.dtype[Any] = np.dtype(fields)  # numpy's own notation
 
     def record(self, place: int, time_ns: int, *scalars: float) -> bytes:
         """Return one row as a record; complex numbers are given as two. Raises struct.error if one does not fit."""
@@ -97,11 +120,15 @@ class RowCodec:
 
 @dataclass(frozen=True, slots=True)
 class Batch:
-    """Consecutive rows of one group; `offset` is where they begin in what was fed so far."""
+    """Consecutive rows of one group; `offset` is where they begin in what was fed so far.
+
+    `arrays` are those of its only row, by variable, if they replace others that its place had.
+    """
 
     codec: RowCodec
     rows: Rows
     offset: int
+    arrays: tuple[tuple[int, bytes], ...] = ()
 
 
 class Scanner:
@@ -149,9 +176,22 @@ class Scanner:
             group = group_from(json.loads(payload))
             self.codecs.append(RowCodec(len(self.codecs), group))
             found.append(group)
+        elif kind == AGAIN:
+            found.append(self._again(payload))
         else:
             return False
         return True
+
+    def _again(self, payload: bytes) -> Batch:
+        (length,) = _KIND.unpack_from(payload)
+        row, at = payload[_KIND.size : _KIND.size + length], _KIND.size + length
+        codec = self.codecs[_KIND.unpack_from(row)[0]]
+        arrays = list[tuple[int, bytes]]()
+        while at < len(payload):
+            k, size = _ARRAY.unpack_from(payload, at)
+            at += _ARRAY.size + size
+            arrays.append((k, payload[at - size : at]))
+        return Batch(codec, np.frombuffer(frame(row), codec.dtype), self.offset, tuple(arrays))
 
     def _rows(self, data: bytes, at: int, codec: RowCodec, length: int, found: list[Batch | Group]) -> int:
         if length != codec.length:
@@ -203,6 +243,8 @@ def group_document(group: Group) -> dict[str, Any]:  # JSON
                 "dtype": v.dtype,
                 "notes": v.notes,
                 "dims": [_axis_document(dim) for dim in v.dims],
+                **({"flags": [list(flag) for flag in v.flags]} if v.flags else {}),
+                **({"undecided": True} if v.undecided else {}),
             }
             for v in group.variables
         ],
@@ -211,7 +253,7 @@ def group_document(group: Group) -> dict[str, Any]:  # JSON
 
 def _axis_document(axis: LoopAxis | Span) -> dict[str, Any]:  # JSON
     if isinstance(axis, Span):
-        return {"name": axis.name, "size": axis.size}
+        return {"name": axis.name, "size": axis.size} | ({"ragged": True} if axis.ragged else {})
     common = {"name": axis.name, "unit": axis.unit, "notes": axis.notes}
     if isinstance(axis, OpenAxis):
         return common | {"step": axis.step}
@@ -238,13 +280,16 @@ def group_from(document: Mapping[str, Any]) -> Group:  # JSON
     """Return the group that `group_document` gave. Raises RecordError for a document of another form."""
     try:
         axes = tuple(_axis_from(axis) for axis in document["axes"])
-        variables = tuple(
-            Variable(v["name"], v["unit"], v["dtype"], cast(tuple[Dim, ...], _axes_from(v["dims"])), v["notes"])
-            for v in document["variables"]
-        )
+        variables = tuple(map(_variable_from, document["variables"]))
         return Group(document["key"], cast(tuple[LoopAxis, ...], axes), variables)
     except (KeyError, TypeError, ValueError, LabnbError) as error:
         raise RecordError(f"the journal declares a group that this version cannot read: {error}") from error
+
+
+def _variable_from(v: Mapping[str, Any]) -> Variable:  # JSON
+    dims = cast(tuple[Dim, ...], _axes_from(v["dims"]))
+    flags = tuple((name, mask) for name, mask in v.get("flags", ()))
+    return Variable(v["name"], v["unit"], v["dtype"], dims, v["notes"], flags, v.get("undecided", False))
 
 
 def _axes_from(documents: Sequence[Mapping[str, Any]]) -> tuple[LoopAxis | Span, ...]:
@@ -253,7 +298,7 @@ def _axes_from(documents: Sequence[Mapping[str, Any]]) -> tuple[LoopAxis | Span,
 
 def _axis_from(document: Mapping[str, Any]) -> LoopAxis | Span:  # JSON
     if "size" in document:
-        return Span(document["name"], document["size"])
+        return Span(document["name"], document["size"], document.get("ragged", False))
     if "step" in document:
         return OpenAxis(document["name"], document["step"], document["unit"], document["notes"])
     others = cast(tuple[Axis, ...], _axes_from(document.get("others", ())))

@@ -14,7 +14,7 @@ from typing import Any, cast
 
 import numpy as np
 
-from labnb.core import Axis, Group, Json, OpenAxis, SchemaError, Span, Variable
+from labnb.core import Axis, Group, Json, OpenAxis, SchemaError, Span, Variable, amended
 from labnb.core.schema import TEXT
 from labnb.record.chunks import CHUNK_BYTES, GROWING_ITEMS, Tiling, tile
 from labnb.record.values import Storage, storage_of
@@ -22,6 +22,7 @@ from labnb.record.values import Storage, storage_of
 NOT_A_TIME = -(2**63)
 _TIME = Storage("<i8", "q", NOT_A_TIME)
 COMPRESS_FROM = 256
+RAGGED_CHUNK_BYTES = 256 << 10
 BLOSC_LIMIT = 1 << 31
 _NAME_BYTES = 200
 _BYTES: dict[str, Json] = {"name": "bytes", "configuration": {"endian": "little"}}
@@ -68,11 +69,18 @@ class StoredArray:
     step: float | None = None  # a growing coordinate's distance
     whole: "Whole | None" = None
     is_packed: bool = False
+    ragged: bool = False  # `item` is what lies together then, and its own dimensions grow too
+
+    @property
+    def own_dims(self) -> tuple[str, ...]:
+        """Names of the dimensions that one item has."""
+        return self.dims[len(self.tiling.shape) :]
 
     def shape(self, lengths: Mapping[str, int]) -> tuple[int, ...]:
         """Return the shape, growing dimensions taken from `lengths`."""
         loops = zip(self.dims, self.tiling.shape, strict=False)
-        return (*(lengths.get(dim, 0) if size is None else size for dim, size in loops), *self.item)
+        item = tuple(lengths.get(dim, 0) for dim in self.own_dims) if self.ragged else self.item
+        return (*(lengths.get(dim, 0) if size is None else size for dim, size in loops), *item)
 
     @property
     def dtype(self) -> "np.dtype[Any]":
@@ -135,9 +143,23 @@ class Layout:
     _coordinates: dict[str, StoredArray] = field(default_factory=dict[str, StoredArray])
 
     def with_group(self, group: Group) -> "Layout":
-        """Return the layout with one more group. Raises SchemaError if it contradicts an earlier one."""
-        if group.key in [g.key for g in self.groups]:
+        """Return the layout with one more group, or with one amended. Raises SchemaError if it contradicts an earlier one."""
+        known = next((each for each in self.groups if each.key == group.key), None)
+        if known is None:
+            return self._with_new(group)
+        changed = amended(known, group)
+        if changed == known:
             raise SchemaError(f"group {group.key} is declared twice")
+        layout = Layout()
+        for each in self.groups:
+            layout = layout._with_new(changed if each is known else each)
+        return layout
+
+    def group(self, key: int) -> Group:
+        """Return the group of this key as it is known by now."""
+        return next(group for group in self.groups if group.key == key)
+
+    def _with_new(self, group: Group) -> "Layout":
         if not group.variables:
             raise SchemaError(f"group {group.key} over {group.dims} has no variable to record")
         layout = Layout(
@@ -158,20 +180,26 @@ class Layout:
             storage_of(variable)
             for dim in variable.dims:
                 self._take_dim(dim, times)
-            self._check_new(variable.name, times)
-            if variable.name in self._variables or variable.name in self._sizes or variable.name in self._others:
-                other = "variable" if variable.name in self._variables else "dimension"
-                raise SchemaError(f"variable {variable.name!r} has the name of another {other}; rename one of them")
-            self._variables.add(variable.name)
+            for name in (variable.name, *length_names(variable)):
+                self._take_name(name, times)
         self.groups.append(group)
+
+    def _take_name(self, name: str, times: set[str]) -> None:
+        self._check_new(name, times)
+        if name in self._variables or name in self._sizes or name in self._others:
+            other = "variable" if name in self._variables else "dimension"
+            raise SchemaError(f"variable {name!r} has the name of another {other}; rename one of them")
+        self._variables.add(name)
 
     def _take_dim(self, dim: Axis | Span, times: set[str]) -> None:
         if isinstance(dim, Axis):
             self._take_axis(dim, times)
             return
-        if self._sizes.setdefault(dim.name, dim.size) != dim.size:
+        size = _RAGGED if dim.ragged else dim.size
+        if self._sizes.setdefault(dim.name, size) != size:
             raise SchemaError(
-                f"dimension {dim.name!r} has length {self._sizes[dim.name]} elsewhere, here {dim.size}; rename one"
+                f"dimension {dim.name!r} has {_length_text(self._sizes[dim.name])} elsewhere, here {_length_text(size)}; "
+                "rename one"
             )
         self._check_dim(dim.name, times)
 
@@ -222,14 +250,18 @@ class Layout:
                 f"{name[:60]!r} cannot be used as a name in a zarr store; choose another, shorter than 200 bytes"
             )
 
+    @property
+    def main(self) -> Group | None:
+        """The group whose points are counted: of those inside of the most loops the first."""
+        return max(sorted(self.groups, key=lambda g: g.key), key=lambda g: len(g.axes), default=None)
+
     def time_names(self) -> dict[int, str]:
-        """Return the name of the array of times of every group, by its index."""
+        """Return the name of the array of times of every group, by its key."""
         if not self.groups:
             return {}
         names = self._loop_time_names()
-        depths = [len(group.axes) for group in self.groups]
-        deepest = depths.index(max(depths))
-        names[deepest] = _free(
+        deepest = max(self.groups, key=lambda group: len(group.axes))
+        names[deepest.key] = _free(
             "t", "time_of_point", self._variables | set(self._sizes) | set(self._others) | set(names.values())
         )
         return names
@@ -237,21 +269,42 @@ class Layout:
     def _loop_time_names(self) -> dict[int, str]:
         """Return the names that hold whichever group is deepest, so that a deeper one later renames only one array."""
         names: dict[int, str] = {}
-        for index, group in enumerate(self.groups):
+        for group in self.groups:
             loops = re.sub(r"\W+", "_", "_".join(group.dims)) or "once"
             taken = self._variables | set(self._sizes) | set(self._others) | set(names.values())
-            names[index] = _free(f"t_{loops}", f"time_of_point_{loops}", taken)
+            names[group.key] = _free(f"t_{loops}", f"time_of_point_{loops}", taken)
         return names
 
-    def arrays(self) -> list[StoredArray]:
-        """Return every array of the store: coordinates, then times and variables group by group."""
+    def arrays(self, *, all_of_them: bool = False) -> list[StoredArray]:
+        """Return every array of the store: coordinates, then times and variables group by group.
+
+        Variables of which no value has come yet are not among them before the run has ended (`all_of_them`).
+        """
         stored = [self._coordinates[name] for name in (*self._axes, *self._others)]
         names = self.time_names()
-        for index, group in enumerate(self.groups):
+        for group in self.groups:
             loops = tuple(axis.size for axis in group.axes)
-            stored.append(_time_array(names[index], group, loops))
-            stored.extend(_variable_array(v, group, loops, names[index]) for v in group.variables)
+            name = names[group.key]
+            stored.append(_time_array(name, group, loops))
+            for variable in group.variables:
+                if all_of_them or not variable.undecided:
+                    stored.extend(_arrays_of(variable, group, loops, name))
         return stored
+
+
+_RAGGED = 0
+
+
+def _length_text(size: int | None) -> str:
+    return "a length that differs from point to point" if size == _RAGGED else f"length {size}"
+
+
+def length_names(variable: Variable) -> tuple[str, ...]:
+    """Return the names of the variables that say how long a ragged one is at every point, one for each dimension."""
+    if not variable.ragged:
+        return ()
+    count = len(variable.dims)
+    return tuple(f"{variable.name}_length" + (f"_{k}" if count > 1 else "") for k in range(count))
 
 
 def _meaning(axis: Axis | OpenAxis) -> tuple[object, ...]:
@@ -310,6 +363,9 @@ def _encode(values: tuple[Any, ...], name: str) -> tuple[str, Json, bytes]:  # b
 def _time_array(name: str, group: Group, loops: tuple[int | None, ...]) -> StoredArray:
     attributes: dict[str, Json] = {"units": "nanoseconds since 1970-01-01", "calendar": "proleptic_gregorian"}
     attributes |= {"standard_name": "time", "long_name": "time of the point"}
+    attributes["comment"] = (
+        "where it is missing nothing is measured yet; until the run has ended, only what has a time is whole"
+    )
     return StoredArray(name, group.dims, tile(loops, 8), (), "int64", NOT_A_TIME, _TIME.fill_bytes, attributes)
 
 
@@ -325,11 +381,25 @@ def _text_array(variable: Variable, group: Group, loops: tuple[int | None, ...],
     return StoredArray(variable.name, group.dims, tiling, (), "string", "", b"\0", attributes)
 
 
+def _arrays_of(
+    variable: Variable, group: Group, loops: tuple[int | None, ...], time_name: str
+) -> Iterable[StoredArray]:
+    yield _variable_array(variable, group, loops, time_name)
+    for name, dim in zip(length_names(variable), variable.dims, strict=False):
+        attributes = _attributes(Variable(name), group, time_name) | {"_FillValue": -1}
+        attributes["long_name"] = f"length of {variable.name} along {dim.name}"
+        plain = {key: value for key, value in attributes.items() if key != "_FillValue"}
+        fill = np.array(-1, "<i8").tobytes()
+        whole = Whole("int64", 0, plain)
+        yield StoredArray(name, group.dims, tile(loops, 8), (), "int64", -1, fill, attributes, whole=whole)
+
+
 def _variable_array(variable: Variable, group: Group, loops: tuple[int | None, ...], time_name: str) -> StoredArray:
     if variable.dtype == TEXT:
         return _text_array(variable, group, loops, time_name)
     storage = storage_of(variable)
     plain = _attributes(variable, group, time_name)
+    plain |= _kind_attributes(variable)
     attributes = dict(plain)
     if storage.masked:
         attributes["_FillValue"] = cast(int, storage.fill)
@@ -337,14 +407,30 @@ def _variable_array(variable: Variable, group: Group, loops: tuple[int | None, .
         attributes |= {"flag_values": [0, 1], "flag_meanings": "false true"}
     dims = (*group.dims, *(dim.name for dim in variable.dims))
     fill = storage.fill_bytes
-    tiling = tile(loops, len(fill) * int(np.prod(variable.shape)))
+    item_bytes = len(fill) * int(np.prod(variable.shape))
+    # What is longer than others has chunks of its own, each with a piece of it: they are small.
+    tiling = tile(loops, item_bytes * (CHUNK_BYTES // RAGGED_CHUNK_BYTES) if variable.ragged else item_bytes)
     data_type = _TYPES[storage.dtype[1:]]
     whole = None
     if storage.whole is not None:
         whole = Whole(_TYPES[storage.whole[1:]], False if storage.whole == "|b1" else 0, plain)
+    ragged = variable.ragged
+    item, fill_json = variable.shape, storage.fill_json
     return StoredArray(
-        variable.name, dims, tiling, variable.shape, data_type, storage.fill_json, fill, attributes, whole=whole
+        variable.name, dims, tiling, item, data_type, fill_json, fill, attributes, whole=whole, ragged=ragged
     )
+
+
+def _kind_attributes(variable: Variable) -> dict[str, Json]:
+    """Return what CF says of flags and of arrays that are padded."""
+    if variable.flags:
+        names, masks = zip(*variable.flags, strict=True)
+        return {"flag_masks": list(masks), "flag_meanings": " ".join(names)}
+    if variable.ragged:
+        lengths = length_names(variable)
+        text = f"padded: at each point only as many values were measured as {' and '.join(lengths)} says"
+        return {"ancillary_variables": " ".join(lengths), "comment": text}
+    return {}
 
 
 def text_bytes(text: str) -> bytes:

@@ -4,7 +4,7 @@ import errno
 import os
 import warnings
 from collections.abc import Iterator
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, cast
 
@@ -14,7 +14,7 @@ from numpy.typing import NDArray
 from labnb.core import Group, Json, RecordError, RunLocked, State, SystemClock
 from labnb.record.files import reason, remove_tree, sync_path, write_whole
 from labnb.record.folder import boot_id, make_store, write_note
-from labnb.record.journal import START, Batch, RowCodec, Scanner, read_start
+from labnb.record.journal import HEAD, START, Batch, RowCodec, Scanner, pending_bytes, read_start
 from labnb.record.layout import root_text
 from labnb.record.lock import take_lock
 from labnb.record.materialiser import Materialiser
@@ -176,7 +176,8 @@ def _complete(folder: Path, run: RunFile) -> None:
             make_store(folder / "data.zarr", root_text(run.root_attributes(run.state, 0, None), {}))
         store = Materialiser(folder / "data.zarr", keep_arrays=True)
         for group in found.groups:
-            store.declare(group)
+            if group not in store.layout.groups:
+                store.declare(group)
         points, last, lost = _replay(journal, found, store)
     finally:
         os.close(journal)
@@ -189,7 +190,7 @@ def _complete(folder: Path, run: RunFile) -> None:
     }
     packing = packing_json(store.seal(run.root_attributes(state, points, last)))
     ended = stamp(SystemClock.time_ns() if last is None else last)
-    groups = groups_json(found.groups)
+    groups = groups_json(store.layout.groups)
     run.write(state=state.value, points=points, ended=ended, groups=groups, recovery=report, **packing)
     write_note(folder, SystemClock.time_ns(), "recovered", f"completed from the journal, {points} points", report)
     for spare in folder.glob(".*.partial"):
@@ -212,6 +213,7 @@ def _inspect(journal: int, folder: Path) -> _Found:
     if scanner.facts.get("boot") == boot_id():
         synced = size  # the computer did not go down: what was written before the process died is all there
     longest = max((codec.total for codec in scanner.codecs), default=0)
+    longest = max(longest, pending_bytes(os.pread(journal, HEAD.size + 4, scanner.offset)))
     return _Found(size, scanner.offset, synced, groups, longest)
 
 
@@ -233,29 +235,29 @@ def _cut(journal: int, folder: Path, found: _Found) -> None:
 
 
 def _replay(journal: int, found: _Found, store: Materialiser) -> tuple[int, int | None, dict[str, list[int]]]:
-    """Apply every row; return their number, the time of the last one, and the places whose arrays are gone."""
-    points, last = 0, None
-    places: dict[int, list[NDArray[np.int64]]] = {k: [] for k, group in enumerate(found.groups) if _has_arrays(group)}
+    """Apply every row; return the number of points, the time of the last one, and the places whose arrays are gone."""
+    last = None
+    places: dict[int, list[NDArray[np.int64]]] = {g.key: [] for g in store.layout.groups if _has_arrays(g)}
     scanner = Scanner(verify=False)
     store.texts = scanner.texts
     for item in _items(journal, scanner, found.end):
         if isinstance(item, Group):
             continue
-        batch = _survivors(item, found.synced) if item.codec.index in places else item
+        key = item.codec.group.key
+        batch = _survivors(item, found.synced) if key in places else item
         if not len(batch.rows):
             continue
         store.apply(batch)
-        points += len(batch.rows)
         last = int(batch.rows["time"][-1])
-        if batch.codec.index in places:
-            places[batch.codec.index].append(batch.rows["place"].astype(np.int64))
+        if key in places:
+            places[key].append(batch.rows["place"].astype(np.int64))
     lost: dict[str, list[int]] = {}
-    for index, parts in places.items():
+    for key, parts in places.items():
         acknowledged = np.unique(np.concatenate(parts)) if parts else np.empty(0, np.int64)
-        gone = store.clear_unacknowledged(index, acknowledged)
+        gone = store.clear_unacknowledged(key, acknowledged)
         if gone:
-            lost[str(found.groups[index].key)] = gone
-    return points, last, lost
+            lost[str(key)] = gone
+    return store.points, last, lost
 
 
 def _has_arrays(group: Group) -> bool:
@@ -266,4 +268,4 @@ def _survivors(batch: Batch, synced: int) -> Batch:
     """Return the rows whose arrays were on the disk before the power went: those before the synced offset."""
     codec: RowCodec = batch.codec
     count = max(0, min(len(batch.rows), (synced - batch.offset) // codec.total))
-    return Batch(codec, batch.rows[:count], batch.offset)
+    return replace(batch, rows=batch.rows[:count])

@@ -8,7 +8,8 @@ import contextlib
 import os
 import struct
 import weakref
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterable, Mapping
+from dataclasses import replace
 from pathlib import Path
 from typing import cast
 from zlib import crc32
@@ -24,6 +25,7 @@ from labnb.core import (
     RecordError,
     SchemaError,
     State,
+    amended,
     check_name,
     present_clock,
 )
@@ -35,6 +37,7 @@ from labnb.record.journal import (
     MAGIC,
     START,
     RowCodec,
+    again_record,
     group_document,
     group_record,
     run_record,
@@ -43,9 +46,10 @@ from labnb.record.journal import (
 )
 from labnb.record.layout import Layout, root_text
 from labnb.record.lock import take_lock
-from labnb.record.materialiser import Materialiser, open_chunks
+from labnb.record.materialiser import Materialiser, open_array
 from labnb.record.opening import recover
-from labnb.record.points import Item, Row, row_record
+from labnb.record.pieces import Pieces
+from labnb.record.points import Item, Row, row_record, whole_array
 from labnb.record.resuming import Kept, read_kept, write_journal
 from labnb.record.runfile import RunFile, packing_json, stamp
 from labnb.record.sealing import packer, unpack_run
@@ -76,6 +80,7 @@ class Recorder:
         self.kept: dict[int, Kept] = {}
         """What was there already when the run was resumed, by the key of the group."""
         self._known: dict[int, Row] = {}
+        self._declared = 0
         self._rows: dict[int, Row] = {}  # what `put` sees; empty while something is wrong, so that it looks closer
         self._layout = Layout()
         self._texts: dict[str, int] = {}
@@ -205,45 +210,66 @@ class Recorder:
         for each in kept:
             self._texts = {text: number for number, text in enumerate(each.texts)}
             self._know(each.group, keep=True)
+            self._known[each.group.key].had.update(each.places)
             self.kept[each.group.key] = each
             self.points += len(each.rows)
 
     def _know(self, group: Group, *, keep: bool = False) -> None:
-        """Take a group in; with `keep` the files of its arrays are there already."""
+        """Take a group in, or what a later declaration says of one; with `keep` the journal has it already."""
         layout = self._layout.with_group(group)
+        group, before = layout.group(group.key), self._known.get(group.key)
         arrays = {array.name: array for array in layout.arrays()}
-        index = len(layout.groups) - 1
-        own = {v.name: open_chunks(self.data_path, arrays[v.name], keep=keep) for v in group.variables if v.dims}
+        known = {} if before is None else before.arrays
+        own = {
+            v.name: known.get(v.name) or open_array(self.data_path, arrays[v.name]) for v in group.variables if v.dims
+        }
         self._share_open_axis(group, own)
-        row = Row(RowCodec(index, group), own)
+        row = Row(RowCodec(self._declared, group), own, None if before is None else before.had)
         if not keep:
             self._append(group_record(group))
+        self._declared += 1
         self._layout = layout
         self._known[group.key] = row
         self._rows = self._known
 
-    def _share_open_axis(self, group: Group, own: Mapping[str, ChunkFiles]) -> None:
-        """Let arrays over an open axis be filled late, as long as no other group makes that axis longer than they are."""
+    def _share_open_axis(self, group: Group, own: Mapping[str, ChunkFiles | Pieces]) -> None:
+        """Let arrays over an open axis be filled late, as long as nothing else makes that axis longer than they are."""
         if not group.axes or not isinstance(group.axes[0], OpenAxis):
             return
         others = [row for row in self._known.values() if row.group.dims[:1] == group.dims[:1]]
         for row in others:
             for files in row.arrays.values():
-                files.fill_up()
+                if isinstance(files, ChunkFiles):
+                    files.fill_up()
         for files in own.values():
-            files.late = not others and len(group.axes) == 1
+            if isinstance(files, ChunkFiles):
+                files.late = not others and len(group.axes) == 1
 
     def declare(self, group: Group) -> None:
-        """Announce a group before its first point. Raises SchemaError if it contradicts an earlier one, RecordError."""
+        """Announce a group before its first point, or once more with the first value of a variable that was undecided.
+
+        Raises SchemaError if it contradicts an earlier one, RecordError.
+        """
         self._check_usable()
         known = self.kept.get(group.key)
         if known is None:
             self._know(group)
-        elif group_document(known.group) != group_document(group):
-            raise SchemaError(
-                f"run {self.run_id} cannot be resumed by this measurement: it records {_outline(group)}, but the run has "
-                f"{_outline(known.group)}; start a new run"
-            )
+            return
+        try:
+            changed = amended(known.group, group)
+        except SchemaError as error:
+            raise self._not_the_same(known.group, group) from error
+        if group_document(changed)["axes"] != group_document(group)["axes"]:
+            raise self._not_the_same(known.group, group)
+        if changed != known.group:
+            self._know(changed)
+            self.kept[group.key] = replace(known, group=changed)
+
+    def _not_the_same(self, known: Group, group: Group) -> SchemaError:
+        return SchemaError(
+            f"run {self.run_id} cannot be resumed by this measurement: it records {_outline(group)}, but the run has "
+            f"{_outline(known)}; start a new run"
+        )
 
     def put(self, point: PlainPoint) -> None:
         """Keep one point; what returned survives the death of this process.
@@ -336,19 +362,25 @@ class Recorder:
         if row is None:
             raise SchemaError(f"a point of group {point.group}, which was never declared")
         where = row.where(point)
-        numbers, items = row.fit(point, where)
+        numbers, arrays = row.fit(point, where)
         # Texts get their numbers last of all: a point that is refused leaves nothing in the journal.
         row_record(row, point, [0 if isinstance(number, str) else number for number in numbers], where)
-        self._write_items(point.place, items, where)
+        again = point.place in row.had
+        if arrays and not again:
+            self._write_items(point.place, row.items(point.place, arrays), where)
         coded = [self._number_of(number) if isinstance(number, str) else number for number in numbers]
-        self._append(row_record(row, point, coded, where))
+        record = row_record(row, point, coded, where)
+        self._append(again_record(record, map(whole_array, arrays)) if arrays and again else record)
         self.points += 1
+        if arrays or row.undecided:
+            row.had.add(point.place)
         row.admit(tuple(map(type, point.values)))
 
-    def _write_items(self, place: int, items: list[Item], where: str) -> None:
+    def _write_items(self, place: int, items: Iterable[Item], where: str) -> None:
         try:
-            for files, data in items:
-                self._touched.add(files.write(place, data))
+            with self._store.writing:
+                for files, data in items:
+                    self._touched.add(files.write(place, data))
         except OSError as error:
             raise self._not_written(f"an array of {where} not written: {reason(error)}") from error
 

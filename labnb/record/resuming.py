@@ -10,7 +10,7 @@ from zlib import crc32
 import numpy as np
 from numpy.typing import NDArray
 
-from labnb.core import ABSENT, Group, OpenAxis, RecordError, State
+from labnb.core import ABSENT, Group, OpenAxis, RecordError, State, Variable
 from labnb.core.schema import TEXT
 from labnb.record.files import write_whole
 from labnb.record.folder import boot_id
@@ -26,7 +26,8 @@ from labnb.record.journal import (
     slot,
     text_record,
 )
-from labnb.record.layout import NOT_A_TIME, Layout
+from labnb.record.layout import NOT_A_TIME, Layout, length_names
+from labnb.record.ragged import ragged
 from labnb.record.runfile import RunFile
 from labnb.record.values import storage_of
 
@@ -51,11 +52,21 @@ class Kept:
 
     def values(self, row: int) -> tuple[object, ...]:
         """Return the values of one row as they were put, numbers as numpy's."""
-        place = int(self.rows["place"][row])
         return tuple(
-            self.arrays[v.name][place] if v.dims else self._as_put(self.rows[f"v{k}"][row], v.dtype)
+            self._array(v, k, row)
+            if v.dims
+            else ABSENT
+            if v.undecided
+            else self._as_put(self.rows[f"v{k}"][row], v.dtype)
             for k, v in enumerate(self.group.variables)
         )
+
+    def _array(self, variable: Variable, k: int, row: int) -> object:
+        found = self.arrays[variable.name][int(self.rows["place"][row])]
+        if not variable.ragged:
+            return found
+        lengths = self.rows[f"v{k}"][row].tolist()
+        return ABSENT if min(lengths) < 0 else ragged(found[tuple(map(slice, lengths))])
 
     def _as_put(self, value: Any, dtype: str) -> object:  # numpy's scalar
         if dtype == TEXT:
@@ -77,7 +88,9 @@ def read_kept(folder: Path, run: RunFile) -> list[Kept]:
     try:
         store = zarr.open_group(folder / "data.zarr", mode="r")
         texts: dict[str, int] = {}
-        found = [_kept(store, group, names[index], RowCodec(index, group), texts) for index, group in enumerate(groups)]
+        found = [
+            _kept(store, group, names[group.key], RowCodec(index, group), texts) for index, group in enumerate(groups)
+        ]
         return [replace(kept, texts=tuple(texts)) for kept in found]
     except (OSError, ValueError, KeyError) as error:
         raise RecordError(f"the data of run {run.run_id} in {folder} cannot be read: {error}") from error
@@ -93,12 +106,17 @@ def _kept(store: Any, group: Group, times_name: str, codec: RowCodec, texts: dic
     rows["place"], rows["time"] = places, times[places]
     arrays: dict[str, NDArray[Any]] = {}
     for k, variable in enumerate(group.variables):
+        if variable.undecided:
+            rows[f"v{k}"] = np.nan
+            continue
         stored = np.asarray(store[variable.name][...])
         if variable.dtype == TEXT:
             found = stored.reshape(-1)[places].tolist()
             rows[f"v{k}"] = [texts.setdefault(str(text), len(texts)) if text else -1 for text in found]
         elif variable.dims:
-            arrays[variable.name] = stored.reshape(-1, *variable.shape)
+            arrays[variable.name] = stored.reshape(-1, *stored.shape[len(group.axes) :])
+            for d, name in enumerate(length_names(variable)):
+                rows[f"v{k}"][:, d] = np.asarray(store[name][...]).reshape(-1)[places]
         else:
             rows[f"v{k}"] = stored.reshape(-1)[places].astype(storage_of(variable).dtype)
     return Kept(group, rows, arrays)

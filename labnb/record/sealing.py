@@ -17,7 +17,7 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import Any, cast
 
-from labnb.core import LabnbError, OpenAxis, SystemClock
+from labnb.core import LabnbError, SystemClock
 from labnb.record.files import reason
 from labnb.record.folder import write_note
 from labnb.record.journal import group_from
@@ -80,11 +80,8 @@ def _store(folder: Path, run: RunFile) -> tuple[Materialiser, dict[str, Any]]:  
     metadata = cast(dict[str, Any], root["consolidated_metadata"]["metadata"])
     store = Materialiser(folder / "data.zarr", keep_all=True)
     for document in run.groups:
-        group = group_from(cast(dict[str, Any], document))
-        store.declare(group)
-        for axis in group.axes:
-            if isinstance(axis, OpenAxis):
-                store.lengths[axis.name] = metadata[axis.name]["shape"][0]
+        store.declare(group_from(cast(dict[str, Any], document)))
+    store.take_lengths(metadata)
     return store, metadata
 
 

@@ -8,6 +8,8 @@
 | `<c16`, `<c8`  | the same          | NaN+NaNj            | numbers that fit without loss                |
 | `|b1`          | int8, CF flags ¹  | -1                  | bool and numpy.bool only                     |
 | `str`          | string            | ""                  | text, members of an `Enum` by their names    |
+| flags          | a wider int ¹     | its smallest        | members of the same `Flag`, whole numbers    |
+| ragged         | as a number, NaN-padded  | length -1    | arrays of as many dimensions, of any length  |
 
 ¹ What was not measured needs a value that no measurement can have (CF's `_FillValue`), and xarray reads such arrays as
 floats with NaN. So numbers of 8, 16 and 32 bit are kept one size wider, and all of their values can be recorded. When
@@ -29,7 +31,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from labnb.core import ABSENT, Axis, Json, SchemaError, Variable, describe_value
-from labnb.core.schema import TEXT
+from labnb.core.schema import TEXT, flags_of
 
 _CODES = {
     "f2": "e",
@@ -101,7 +103,7 @@ def storage_of(variable: Variable) -> Storage:
 
 def _whole_number(variable: Variable, kind: str) -> Storage:
     given = np.dtype("<" + kind)
-    if not variable.dims and given.itemsize < 8:
+    if (not variable.dims or variable.ragged) and given.itemsize < 8:  # what pads a ragged array is no measured value
         wide = np.dtype(f"<i{2 * given.itemsize}")
         return Storage(wide.str, _CODES[wide.str[1:]], int(np.iinfo(wide).min), masked=True, whole=given.str)
     limit = int(np.iinfo(given).min if kind[0] == "i" else np.iinfo(given).max)
@@ -112,7 +114,7 @@ def _whole_number(variable: Variable, kind: str) -> Storage:
 
 def takes(variable: Variable, kind: type) -> bool:
     """Whether a scalar of this type can be packed as it is, without losing anything but by its range."""
-    if variable.dtype == TEXT:
+    if variable.dtype == TEXT or variable.undecided or (issubclass(kind, Flag) and flags_of(kind) != variable.flags):
         return False
     if issubclass(kind, bool | np.bool | np.timedelta64):
         return kind is bool and variable.dtype == "|b1"
@@ -141,9 +143,7 @@ def fit_scalar(variable: Variable, storage: Storage, value: object, where: str) 
         return storage.fill
     if variable.dtype == TEXT:
         return _text(variable, value, where)
-    number: object = value
-    if getattr(value, "shape", None) == () and hasattr(value, "dtype") and not _masked(value):
-        number = np.asarray(value)[()]
+    number = _plain(variable, value)
     if variable.dtype == "|b1" and isinstance(number, bool | np.bool):
         return bool(number)
     if not takes(variable, type(number)):
@@ -153,6 +153,15 @@ def fit_scalar(variable: Variable, storage: Storage, value: object, where: str) 
     if storage.reserved is not None and number == storage.reserved:
         raise reserved(variable, storage, where)
     return number
+
+
+def _plain(variable: Variable, value: object) -> object:
+    """Return the number in an array without dimensions, or behind a member of the variable's own flags."""
+    if getattr(value, "shape", None) == () and hasattr(value, "dtype") and not _masked(value):
+        return np.asarray(value)[()]
+    if isinstance(value, Flag) and variable.flags and flags_of(type(value)) == variable.flags:
+        return int(value.value)
+    return value
 
 
 def _text(variable: Variable, value: object, where: str) -> str:
@@ -184,19 +193,37 @@ def fit_array(variable: Variable, storage: Storage, value: object, where: str) -
     """Return the bytes of one array as they lie on disk (C order, little endian). Raises SchemaError."""
     if value is ABSENT:
         return storage.fill_bytes * int(np.prod(variable.shape))
-    dtype, shape = getattr(value, "dtype", None), getattr(value, "shape", None)
-    if not isinstance(dtype, np.dtype) or shape != variable.shape or _masked(value):
+    if getattr(value, "shape", None) != variable.shape:
+        raise misfit(variable, value, where)
+    _check_labels(variable, value, where)
+    return _stored(variable, storage, value, where).reshape(-1).view(np.uint8).data
+
+
+def fit_ragged(variable: Variable, storage: Storage, value: object, where: str) -> NDArray[Any]:
+    """Return one ragged array as it lies on disk; ABSENT is an empty one. Raises SchemaError."""
+    if value is ABSENT:
+        return np.empty((0,) * len(variable.dims), storage.dtype)
+    shape: object = getattr(value, "shape", None)
+    if not isinstance(shape, tuple) or len(cast("tuple[int, ...]", shape)) != len(variable.dims):
+        raise misfit(variable, value, where)
+    _check_labels(variable, value, where)
+    return _stored(variable, storage, value, where)
+
+
+def _stored(variable: Variable, storage: Storage, value: object, where: str) -> NDArray[Any]:
+    """Return an array in the type that is stored, if nothing is lost by that."""
+    dtype = getattr(value, "dtype", None)
+    if not isinstance(dtype, np.dtype) or _masked(value):
         raise misfit(variable, value, where)
     given, wanted = cast("np.dtype[Any]", dtype), np.dtype(variable.dtype)
     if given.newbyteorder("<") != wanted and (
         "b" in (given.kind, wanted.kind) or not np.can_cast(given, wanted, "safe")
     ):
         raise misfit(variable, value, where)
-    _check_labels(variable, value, where)
     array: NDArray[Any] = np.ascontiguousarray(value, wanted).astype(storage.dtype, copy=False)
     if storage.reserved is not None and (array == storage.reserved).any():
         raise reserved(variable, storage, where)
-    return array.reshape(-1).view(np.uint8).data
+    return array
 
 
 def _check_labels(variable: Variable, value: object, where: str) -> None:
@@ -224,11 +251,18 @@ def _masked(value: object) -> bool:
 
 def misfit(variable: Variable, value: object, where: str) -> SchemaError:
     """Return the error for a value of another kind, shape or dtype than its variable's."""
-    hint = "; fill it first, e.g. by .filled(numpy.nan)" if _masked(value) else ""
+    hint = "; fill it first, e.g. by .filled(numpy.nan)" if _masked(value) else _length_hint(variable, value)
     return SchemaError(
         f"variable {variable.name!r}, {where}: expected {_expected(variable)}, got {_got(value)}{hint}; "
         "this point is not stored, those before it are kept"
     )
+
+
+def _length_hint(variable: Variable, value: object) -> str:
+    shape: object = getattr(value, "shape", None)
+    if not isinstance(shape, tuple) or variable.ragged or len(cast("tuple[int, ...]", shape)) != len(variable.dims):
+        return ""
+    return "; record ragged(values) if its length differs from point to point" if variable.dims else ""
 
 
 def reserved(variable: Variable, storage: Storage, where: str) -> SchemaError:
@@ -242,7 +276,7 @@ def reserved(variable: Variable, storage: Storage, where: str) -> SchemaError:
 def _expected(variable: Variable) -> str:
     return (
         variable.describe()
-        if variable.dims or variable.dtype == TEXT
+        if variable.dims or variable.dtype == TEXT or variable.flags
         else f"a {variable.describe()} ({np.dtype(variable.dtype).name})"
     )
 

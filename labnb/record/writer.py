@@ -8,7 +8,7 @@ import contextlib
 import os
 import threading
 from collections.abc import Callable
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 
 import numpy as np
@@ -70,8 +70,12 @@ class Follower:
         self._changed = True
         self._replay_to = 0
         self._began_at = os.fstat(self._fd).st_size
-        self.points = 0
         self.last_time_ns: int | None = None
+
+    @property
+    def points(self) -> int:
+        """How many places of the main grid are materialised."""
+        return self._store.points
 
     def close(self) -> None:
         """Let go of the journal."""
@@ -140,7 +144,6 @@ class Follower:
             else:
                 self._store.apply(item)
                 self._watch_clock(item)
-                self.points += len(item.rows)
                 self.last_time_ns = int(item.rows["time"][-1])
             self._changed = True
             del self._pending[0]
@@ -157,19 +160,18 @@ class Follower:
                 write_note(self._folder, int(times[-1]), "warning", text, {})
 
     def _declare(self, group: Group) -> None:
-        known = [g.key for g in self._store.layout.groups]
-        if group.key not in known and self._store.declare(group):
+        if group not in self._store.layout.groups and self._store.declare(group):
             self._replay_to = self._scanner.offset
             self._replay()
         self._run.write(groups=groups_json(self._store.layout.groups))
 
     def _replay(self) -> None:
         """Apply all rows once more: an array of times has got another name."""
-        scanner = Scanner(verify=False)
+        scanner, keys = Scanner(verify=False), {group.key for group in self._store.layout.groups}
         while scanner.offset < self._replay_to:
             for item in read_on(self._fd, scanner, self._replay_to):
-                if isinstance(item, Batch) and item.codec.index < len(self._store.layout.groups):
-                    self._store.apply(item)
+                if isinstance(item, Batch) and item.codec.group.key in keys:
+                    self._store.apply(replace(item, arrays=()))
         self._replay_to = 0
 
 

@@ -1,6 +1,7 @@
 """The row of one section while a run goes on, and what values mean before they are put."""
 
 from collections.abc import Callable, Sequence
+from dataclasses import replace
 from typing import cast
 
 from labnb.core import ABSENT, Group, PlainPoint, SchemaError, Variable, infer_variable
@@ -49,6 +50,22 @@ class Slot:
         self.count += not again
 
     @property
+    def undecided(self) -> bool:
+        """Whether a variable has not had a value yet."""
+        return self.group is not None and any(variable.undecided for variable in self.group.variables)
+
+    def decided(self, values: Sequence[object]) -> Group | None:
+        """Return the group with what `values` say of variables that had none so far; None if that is nothing."""
+        if self.group is None or not self.undecided:
+            return None
+        known = zip(self.records, self.group.variables, values, strict=True)
+        variables = tuple(
+            declared(record, value) if variable.undecided and value is not ABSENT else variable
+            for record, variable, value in known
+        )
+        return None if variables == self.group.variables else replace(self.group, variables=variables)
+
+    @property
     def shown(self) -> tuple[object, ...]:
         """The latest values, for people."""
         return self._kept if self.section.conditional else tuple(self.row)
@@ -67,7 +84,10 @@ def result(value: object) -> object:
 
 
 def declared(record: Record, value: object) -> Variable:
-    """Return the variable that `value`, its first one, declares. Raises SchemaError for what cannot be recorded."""
+    """Return the variable that `value`, its first one, declares; ABSENT leaves its kind undecided.
+
+    Raises SchemaError for what cannot be recorded.
+    """
     if isinstance(value, list | tuple):
         raise SchemaError(
             f"variable {record.name!r}: cannot record a {type(cast(object, value)).__name__}; "

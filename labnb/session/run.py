@@ -396,11 +396,11 @@ class Run:
     # ---- sinks
 
     def _declare(self, group: Group) -> None:
-        if group.key in self._recorder.kept:
-            self._recorder.declare(group)
-            return
-        for sink in self._sinks:
-            sink.declare(group)
+        kept = self._recorder.kept.get(group.key)
+        self._recorder.declare(group)
+        if kept is None or self._recorder.kept[group.key] is not kept:  # else everybody knows it from before
+            for sink in self._sinks[1:]:
+                sink.declare(group)
 
     def _show_kept(self) -> None:
         """Give everybody but the record the points that were there before the run was resumed."""

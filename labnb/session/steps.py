@@ -8,7 +8,6 @@ from dataclasses import replace
 from typing import Any
 
 from labnb.core import (
-    ABSENT,
     AdaptiveAxis,
     AdaptiveSweep,
     Axis,
@@ -359,8 +358,6 @@ class Steps:
         if any(isinstance(value, Action) for value in values):
             slot.fast = self._put_results
             values = results(values)
-        # Variables that the first row lacks are declared as numbers: that is what nearly all of them are.
-        values = tuple(float("nan") if value is ABSENT else value for value in values)
         slot.records = tuple(self._in_unit(record) for record in slot.records)
         variables = tuple(declared(record, value) for record, value in zip(slot.records, values, strict=True))
         chain = self.outline.chain(slot.section.loop)
@@ -369,7 +366,21 @@ class Steps:
         self._declare(group)
         slot.group = group
         self._put((key, place, values, time_ns))
-        slot.put = self._put_results
+        slot.put = self._put_undecided if slot.undecided else self._put_results
+
+    def _put_undecided(self, point: PlainPoint) -> None:
+        """Put a point of a section of which some variables have had no value so far."""
+        key, place, values, time_ns = point
+        slot, values = self.slots[key], results(values)
+        slot.records = tuple(self._in_unit(record) for record in slot.records)
+        group = slot.decided(values)
+        if group is not None:
+            warn_of_lost([record.name for record in slot.records], values, group.dims)
+            self._declare(group)
+            slot.group = group
+        self._put((key, place, values, time_ns))
+        if not slot.undecided:
+            slot.put = self._put_results
 
     def _in_unit(self, record: Record) -> Record:
         """Return the record in the unit that its channel says; some channels know theirs once they are read."""
