@@ -10,7 +10,10 @@ class Sink(Protocol):
     """Takes the points of one run, in order. No method may block for longer than a file write."""
 
     def declare(self, group: Group) -> None:
-        """Announce a group, once, before its first point. Raises SchemaError if it contradicts an earlier one."""
+        """Announce a group before its first point, and once more with the first value of a variable that was undecided.
+
+        Raises SchemaError if it contradicts an earlier one, or says nothing new.
+        """
         ...
 
     def put(self, point: PlainPoint) -> None:

@@ -43,6 +43,7 @@ class Output:
         self._show_error = show_error
         self._live = LiveView()
         self._choice = Choice(Kind.NONE)
+        self._undecided = True
         self._panel: RunPanel | None = None
         self._handle: _Handle | None = None
         self._warming: asyncio.Future[None] | None = None
@@ -57,11 +58,18 @@ class Output:
         """Show the run as it is now; called on its loop, at most ten times a second."""
         panel = self._panel or self._open()
         self._live.drain()
-        if self._choice.kind is Kind.NONE and self._declared():
-            self._choice = choose(self._live.groups, self._plot)
-            if self._choice.kind is not Kind.NONE:
-                panel.figure = make_figure(self._live, self._choice)
+        if self._undecided and self._declared():
+            self._choose(panel)
         panel.update()
+
+    def _choose(self, panel: RunPanel) -> None:
+        """Choose the figure; again, as long as there are variables that have had no value."""
+        groups = self._live.groups
+        chosen = choose(groups, self._plot)
+        self._undecided = chosen.kind is Kind.NONE or any(v.undecided for group in groups for v in group.variables)
+        if chosen != self._choice:
+            self._choice = chosen
+            panel.figure = make_figure(self._live, chosen)
 
     def _open(self) -> RunPanel:
         run = self._run

@@ -3,18 +3,17 @@
 from __future__ import annotations
 
 import warnings
-from typing import TYPE_CHECKING, Any, TypeVar, overload
+from collections.abc import Awaitable, Sequence
+from typing import TYPE_CHECKING, Any, overload
 
 import numpy as np
-from numpy.typing import ArrayLike, NDArray
+from numpy.typing import NDArray
 
 from labnb.core import SchemaError, describe_value
 from labnb.core.schema import RAGGED_MARK
 
 if TYPE_CHECKING:
     import xarray as xr
-
-_T = TypeVar("_T", bound=np.generic)
 
 
 class RaggedArray(np.ndarray[Any, Any]):
@@ -26,9 +25,7 @@ class RaggedArray(np.ndarray[Any, Any]):
 @overload
 def ragged(values: xr.DataArray) -> xr.DataArray: ...
 @overload
-def ragged(values: NDArray[_T]) -> NDArray[_T]: ...
-@overload
-def ragged(values: ArrayLike) -> NDArray[Any]: ...
+def ragged(values: NDArray[Any] | Sequence[object] | Awaitable[object]) -> NDArray[Any]: ...
 def ragged(values: Any) -> Any:  # whatever numpy takes for an array, a labelled array, or a reading of one
     """Return an array that is recorded even if its shape differs from point to point.
 

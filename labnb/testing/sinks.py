@@ -4,7 +4,7 @@ from collections.abc import Iterator
 
 import pytest
 
-from labnb.core import ABSENT, Axis, Group, PlainPoint, Point, SchemaError, Sink, State, Variable
+from labnb.core import ABSENT, Axis, Group, PlainPoint, Point, SchemaError, Sink, State, Variable, amended
 
 VOLTAGE = Axis("voltage", (0.0, 0.1, 0.2), "V")
 CURVE = Group(0, (VOLTAGE,), (Variable("current", "A"), Variable("power", "W")))
@@ -19,9 +19,13 @@ class ListSink:
         self.state: State | None = None
 
     def declare(self, group: Group) -> None:
-        """Keep a group. Raises SchemaError if there is one of that key."""
-        if group.key in [g.key for g in self.groups]:
-            raise SchemaError(f"group {group.key} is declared twice")
+        """Keep a group, or what is known by now of one. Raises SchemaError if that is nothing new."""
+        for k, known in enumerate(self.groups):
+            if known.key == group.key:
+                if amended(known, group) == known:
+                    raise SchemaError(f"group {group.key} is declared twice")
+                self.groups[k] = amended(known, group)
+                return
         self.groups.append(group)
 
     def put(self, point: PlainPoint) -> None:
@@ -85,6 +89,18 @@ class SinkContract:
         sink.declare(CURVE)
         with pytest.raises(SchemaError):
             sink.declare(CURVE)
+
+    def test_a_variable_without_a_value_is_declared_once_more_with_its_first(self, sink: Sink) -> None:
+        """Take what a variable is when it has a value; refuse to change that."""
+        first = Group(0, (VOLTAGE,), (CURVE.variables[0], Variable("power", "W", undecided=True)))
+        sink.declare(first)
+        sink.put((0, 0, (0.5, ABSENT), 1_000))
+        sink.declare(CURVE)
+        sink.put((0, 1, (0.5, 1.0), 1_001))
+        assert self.count(sink) == 2
+        for again in (CURVE, Group(0, (VOLTAGE,), (CURVE.variables[0], Variable("power", "W", "str")))):
+            with pytest.raises(SchemaError):
+                sink.declare(again)
 
     def test_a_group_may_be_declared_after_points_of_another(self, sink: Sink) -> None:
         """Take groups as the loops reach them."""

@@ -23,6 +23,9 @@ from labnb.record import load, open_run, recover
 from labnb.record.journal import MAGIC, START, slot
 
 HERE = Path(__file__).parent
+sys.path.insert(0, str(HERE))
+from victim import LABEL_FROM, TRACE_FROM, length_of  # noqa: E402  the process that is killed
+
 V = Axis("v", tuple(range(50)), "V")
 
 
@@ -96,11 +99,9 @@ def looker():
 
 MOMENTS = random.Random(20261121)
 MOST = {"logger": 60_000, "grid": 60_000, "levels": 60_000, "traces": 1_200, "map": 799, "texts": 6_000}
-KILLS = [
-    kind
-    for kind, count in {"logger": 12, "grid": 10, "levels": 10, "traces": 10, "map": 6, "texts": 4}.items()
-    for _ in range(count)
-]
+MOST |= {"ragged": 2_000, "late": 3_000, "again": 300}
+COUNTS = {"logger": 8, "grid": 6, "levels": 6, "traces": 6, "map": 4, "texts": 4, "ragged": 8, "late": 8, "again": 6}
+KILLS = [kind for kind, count in COUNTS.items() for _ in range(count)]
 
 
 @pytest.mark.parametrize(("kind", "moment"), [(kind, MOMENTS.randrange(1, MOST[kind])) for kind in KILLS])
@@ -111,6 +112,9 @@ def test_every_acknowledged_point_is_there_after_a_kill_and_readers_never_fail(v
     x, t = data.x.values.ravel(), data.t.values.ravel().astype("int64")
     found = int((t > 0).sum())
     assert acknowledged <= found <= acknowledged + 1
+    if kind == "again":
+        check_again(data, found, acknowledged, rows)
+        return
     np.testing.assert_array_equal(x[:found], np.arange(found) * 0.5)
     np.testing.assert_array_equal(t[:found], np.arange(found) + 1)
     assert np.isnan(x[found:]).all()
@@ -121,12 +125,42 @@ def test_every_acknowledged_point_is_there_after_a_kill_and_readers_never_fail(v
         assert np.isnan(data.trace.values[found:]).all()
     if kind == "levels":
         np.testing.assert_array_equal(data.stage.values[:rows], np.arange(rows) + 0.25)
+    if kind == "ragged":
+        check_ragged(data, found)
+    if kind == "late":
+        check_late(data, found)
     if kind == "texts":
         assert data.label.values.tolist() == [str(k) for k in range(found)]
     run = open_run(path)
     assert run.state is State.INTERRUPTED
     assert run.points == found
     assert sorted(p.name for p in path.iterdir()) == ["data.zarr", "events.ndjson", "lock", "run.json"]
+
+
+def check_ragged(data, found):
+    assert data.trace_length.values.tolist() == [length_of(place) for place in range(found)]
+    for place, trace in enumerate(data.trace.values):
+        np.testing.assert_array_equal(trace[: length_of(place)], float(place))
+        assert np.isnan(trace[length_of(place) :]).all()
+
+
+def check_late(data, found):
+    expected = [place if place >= TRACE_FROM and place % 2 else np.nan for place in range(found)]
+    if found > TRACE_FROM + 1:
+        np.testing.assert_array_equal(data.trace.values, np.array(expected)[:, None] * np.ones(300))
+    if found > LABEL_FROM:
+        assert data.label.values.tolist() == [str(k) if k >= LABEL_FROM else "" for k in range(found)]
+
+
+def check_again(data, found, acknowledged, tried):
+    """Each place is measured twice; the first time as -1."""
+    second = acknowledged if found == acknowledged else acknowledged + 1
+    x = data.x.values[:found]
+    np.testing.assert_array_equal(x[:acknowledged], np.arange(acknowledged) * 0.5)
+    assert x[acknowledged:].tolist() in ([], [-1.0], [acknowledged * 0.5])
+    assert tried <= second or tried == found
+    np.testing.assert_array_equal(data.trace.values[:found], np.where(x < 0, -1.0, 2 * x)[:, None] * np.ones(5000))
+    assert np.isnan(data.trace.values[found:]).all()
 
 
 def test_a_plain_reader_never_fails_from_the_first_moment_of_a_run_to_its_packed_end(record, looker):

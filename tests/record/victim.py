@@ -12,8 +12,8 @@ from pathlib import Path
 
 import numpy as np
 
-from labnb.core import Axis, Group, OpenAxis, Point, Span, Variable
-from labnb.record import Recorder
+from labnb.core import ABSENT, Axis, Group, OpenAxis, Point, Span, Variable, infer_variable
+from labnb.record import Recorder, ragged
 
 ROWS, COLUMNS = 400, 2500
 OUTER = Axis("a", tuple(range(ROWS)), "K")
@@ -26,17 +26,36 @@ GROUPS = {
     "levels": [Group(0, (OUTER,), (Variable("stage"),)), Group(1, (OUTER, INNER), (Variable("x"),))],
     "traces": [Group(1, (CLOCK,), (Variable("x"), Variable("trace", "", "<f8", TRACE)))],
     "map": [Group(1, (Axis("m", tuple(range(800))),), (Variable("x"), Variable("trace", "", "<f8", TRACE)))],
+    "ragged": [Group(1, (CLOCK,), (Variable("x"), infer_variable("trace", "", ragged([0.0] * 200))))],
+    "late": [
+        Group(1, (CLOCK,), (Variable("x"), infer_variable("trace", "", ABSENT), infer_variable("label", "", ABSENT)))
+    ],
+    "again": [Group(1, (Axis("m", tuple(range(800))),), (Variable("x"), Variable("trace", "", "<f8", TRACE)))],
     "texts": [Group(1, (CLOCK,), (Variable("x"), Variable("label", "", "str")))],
 }
 
 
+def length_of(place: int) -> int:
+    """Return how long the ragged array of a place is; longer ones come later."""
+    return (place * 37) % (10 + place)
+
+
+TRACE_FROM, LABEL_FROM = 50, 100
+"""From where on the late variables are measured."""
+
+
 def values_of(kind: str, place: int) -> tuple[object, ...]:
     """Return what is measured at a place."""
+    if kind == "ragged":
+        return (place * 0.5, ragged(np.full(length_of(place), float(place))))
+    if kind == "late":
+        trace = np.full(300, float(place)) if place >= TRACE_FROM and place % 2 else ABSENT
+        return (place * 0.5, trace, str(place) if place >= LABEL_FROM else ABSENT)
     if kind == "logger":
         return (place * 0.5, -1.0 * place, place)
     if kind == "texts":
         return (place * 0.5, str(place))
-    return (place * 0.5, np.full(5000, float(place))) if kind in ("traces", "map") else (place * 0.5,)
+    return (place * 0.5, np.full(5000, float(place))) if kind in ("traces", "map", "again") else (place * 0.5,)
 
 
 def measure(kind: str, folder: Path, board: mmap.mmap) -> None:
@@ -56,7 +75,14 @@ def measure(kind: str, folder: Path, board: mmap.mmap) -> None:
             board[8:16] = (row + 1).to_bytes(8, "little")
             if row == 0:
                 recorder.declare(groups[1])
-        recorder.put(Point(1, place, values_of(kind, place), place + 1))
+        values = values_of(kind, place)
+        if kind == "late" and place in (TRACE_FROM + 1, LABEL_FROM):
+            known = [infer_variable(v.name, "", value) for v, value in zip(groups[1].variables, values, strict=True)]
+            recorder.declare(Group(1, (CLOCK,), tuple(known)))
+        if kind == "again":
+            recorder.put(Point(1, place, (-1.0, np.full(5000, -1.0)), place + 1))
+            board[8:16] = (place + 1).to_bytes(8, "little")
+        recorder.put(Point(1, place, values, place + 1))
         board[0:8] = (place + 1).to_bytes(8, "little")
 
 
