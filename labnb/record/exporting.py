@@ -136,12 +136,20 @@ def _with_plain_attributes(data: "xr.Dataset") -> "xr.Dataset":
     data = data.copy(deep=False)
     data.attrs = _plain_attributes(data.attrs)
     for name in data.variables:
-        data[name].attrs = _plain_attributes(data[name].attrs)
+        data[name].attrs = _plain_attributes(data[name].attrs) | _flags(data[name])
     return data
 
 
 def _plain_attributes(attrs: Mapping[Any, Any]) -> dict[str, Any]:  # xarray's attributes are of any type
     return {str(key): _plain(value) for key, value in attrs.items()}
+
+
+def _flags(values: "xr.DataArray") -> dict[str, Any]:  # xarray's attributes
+    """Return the numbers that tell flags, in the type of the variable, as CF asks."""
+    stored = np.dtype(values.encoding.get("dtype", values.dtype))
+    stored = np.dtype("i1") if stored.kind == "b" else stored
+    names = [name for name in ("flag_values", "flag_masks") if name in values.attrs and stored.kind in "iu"]
+    return {name: np.asarray(values.attrs[name], stored) for name in names}
 
 
 def _plain(value: Any) -> Any:

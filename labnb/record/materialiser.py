@@ -103,7 +103,7 @@ class Materialiser:
             return
         shape = tuple(max(0, int(length)) for length in row[f"v{k}"])
         value = np.frombuffer(data, self.arrays[variable.name].dtype).reshape(shape)
-        for files, piece in self._pieces_of(variable.name).cut(value, self._own_lengths(variable.name)):
+        for files, piece in self._pieces_of(variable.name).cut(place, value, self._own_lengths(variable.name)):
             self._rewriting.add(files, place, piece)
 
     def _count_in(self, key: int, places: NDArray[np.int64]) -> None:

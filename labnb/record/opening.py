@@ -39,13 +39,13 @@ def load(path: Path | str, *, chunks: object = None) -> "xr.Dataset":
     With `chunks` they are dask arrays, in pieces as `xarray.open_zarr` makes them.
 
     A run whose process died is completed from its journal first; of one that is being written, this is what is
-    committed. Raises RecordError if there is no run, or if it cannot be read.
+    committed, and in memory only arrays that are whole. Raises RecordError if there is no run, or if it cannot be read.
     """
-    folder = _folder(Path(path))
+    folder, alive = _folder(Path(path)), False
     if (folder / "run.json").exists() or not (folder / "data.zarr").exists():
-        _settle(folder)
+        alive = _settle(folder)
         _check_files(folder)
-    return _open_data(folder / "data.zarr", chunks)
+    return _open_data(folder / "data.zarr", chunks, alive=alive)
 
 
 def _check_files(folder: Path) -> None:
@@ -120,7 +120,7 @@ def _settle(folder: Path) -> bool:
     return False
 
 
-def _open_data(path: Path, chunks: Any = None) -> "xr.Dataset":  # whatever xarray takes for chunks
+def _open_data(path: Path, chunks: Any, *, alive: bool) -> "xr.Dataset":  # whatever xarray takes for chunks
     import xarray as xr  # half a second that a recording session must not wait for
 
     import labnb.record.accessor  # noqa: F401  # pyright: ignore[reportUnusedImport]  it gives `data.labnb`
@@ -132,19 +132,37 @@ def _open_data(path: Path, chunks: Any = None) -> "xr.Dataset":  # whatever xarr
         if dataset.nbytes > _SMALL_BYTES:
             return dataset
         with dataset:
-            return keep_whole(_loaded(dataset), path)
+            loaded = keep_whole(_loaded(dataset), path)
+            return _only_acknowledged(loaded) if alive else loaded
     except (OSError, ValueError, KeyError) as error:
         raise RecordError(f"the data in {path} cannot be read: {error}; restore it from a copy of the run") from error
 
 
 def _loaded(dataset: "xr.Dataset") -> "xr.Dataset":
-    """Read everything; an error names the variable."""
-    for name, variable in dataset.variables.items():
+    """Read everything, times first: what has a time then is whole when it is read. An error names the variable."""
+    times = [name for name, variable in dataset.variables.items() if variable.attrs.get("standard_name") == "time"]
+    for name in dict.fromkeys((*times, *dataset.variables)):
         try:
-            variable.load()
+            dataset.variables[name].load()
         except ValueError as error:
             raise ValueError(f"{str(name)!r}: {error}") from error
     return dataset
+
+
+def _only_acknowledged(dataset: "xr.Dataset") -> "xr.Dataset":
+    """Blank the arrays of places that have no time yet: the process that measures is just writing them."""
+    for values in dataset.data_vars.values():
+        time = str(values.encoding.get("coordinates", "")).partition(" ")[0]
+        if time in dataset.coords and values.ndim > dataset[time].ndim:
+            array = values.values
+            array[np.isnat(dataset[time].values)] = _not_measured(array.dtype)
+    return dataset
+
+
+def _not_measured(dtype: "np.dtype[Any]") -> float:
+    if dtype.kind not in "iu":
+        return np.nan
+    return np.iinfo(dtype).min if dtype.kind == "i" else np.iinfo(dtype).max
 
 
 @dataclass(slots=True)

@@ -35,13 +35,18 @@ class Pieces:
         """Return the files of all pieces that items up to these lengths have."""
         return [self._at(index) for index in self._indices(lengths)]
 
-    def cut(self, value: NDArray[Any], at_least: Index | None = None) -> Iterator[tuple[ChunkFiles, bytes]]:
-        """Yield the pieces of one item, each padded, and blank ones up to `at_least` long (None: up to the longest yet)."""
+    def cut(self, place: int, value: NDArray[Any], at_least: Index | None = None) -> Iterator[tuple[ChunkFiles, bytes]]:
+        """Yield the pieces of one item, each padded, and blank ones where a longer one may have been.
+
+        That was at most `at_least` long (None: the longest yet).
+        """
         self._longest = tuple(map(max, self._longest, value.shape))
         blank = np.full(self._array.item, np.frombuffer(self._array.fill_bytes, self._array.dtype)[0])
         for index in self._indices(tuple(map(max, at_least or self._longest, value.shape))):
             starts = [k * size for k, size in zip(index, self._array.item, strict=True)]
             part = value[tuple(slice(a, a + size) for a, size in zip(starts, self._array.item, strict=True))]
+            if not part.size and not self._is_there(index, place):
+                continue
             piece = blank.copy()
             piece[tuple(map(slice, part.shape))] = part
             yield self._at(index), piece.tobytes()
@@ -57,6 +62,10 @@ class Pieces:
     def _indices(self, lengths: Index) -> Iterator[Index]:
         counts = (-(-length // size) for length, size in zip(lengths, self._array.item, strict=True))
         return itertools.product(*map(range, counts))
+
+    def _is_there(self, index: Index, place: int) -> bool:
+        files = self._at(index)
+        return files.path(int(files.tiling.locate(np.array([place], np.int64))[0][0])).exists()
 
     def _at(self, index: Index) -> ChunkFiles:
         if index not in self._files:

@@ -103,7 +103,7 @@ class Row:
             files = self.arrays[self.columns[k][0].name]
             if isinstance(files, Pieces):
                 value = cast("NDArray[Any]", array)
-                yield from files.cut(value, None if again else value.shape)
+                yield from files.cut(place, value, None if again else value.shape)
             else:
                 yield files, cast(memoryview, array)
 

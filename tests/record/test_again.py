@@ -123,3 +123,18 @@ def test_a_reader_sees_one_of_both_and_other_places_keep_theirs(record, axis):
     np.testing.assert_array_equal(data.y.values[0], trace(level))
     for place in (1, 2, 3):
         np.testing.assert_array_equal(data.y.values[place], trace(100 + place - 1))
+
+
+@pytest.mark.parametrize("dtype", ["<f8", "<u2"])
+def test_what_is_just_being_written_is_not_shown_by_load(record, dtype):
+    recorder = record()
+    recorder.declare(Group(0, (V,), (Variable("y", "", dtype, (Span("k", 5),)),)))
+    recorder.put((0, 0, (np.full(5, 1, dtype),), 1))
+    recorder.flush()
+    row = recorder._known[0]
+    half = np.array([7, 7, 7, 0, 0], dtype).tobytes()
+    recorder._write_items(1, row.items(1, [(0, half)]), "")  # the write is under way
+    data = load(recorder.path)
+    assert (data.y.values[0] == 1).all()
+    blank = data.y.values[1:]
+    assert np.isnan(blank).all() if dtype == "<f8" else (blank == 0xFFFF).all()

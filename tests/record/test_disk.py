@@ -9,8 +9,8 @@ import warnings
 import numpy as np
 import pytest
 
-from labnb.core import Axis, Group, OpenAxis, Point, RecordError, Span, State, Variable
-from labnb.record import Recorder, load, open_run, recover
+from labnb.core import Axis, Group, OpenAxis, Point, RecordError, Span, State, Variable, infer_variable
+from labnb.record import Recorder, load, open_run, ragged, recover
 
 N = OpenAxis("n", 1.0)
 SCALAR = Group(0, (N,), (Variable("x"),))
@@ -102,6 +102,28 @@ def test_trouble_in_the_background_reaches_the_next_put_and_ends_when_there_is_s
     recorder.put(Point(0, 100, (50.0,), 100))
     recorder.close(State.DONE)
     np.testing.assert_array_equal(load(recorder.path).x.values, np.arange(101) * 0.5)
+
+
+@pytest.mark.parametrize("again", [False, True])
+def test_a_ragged_or_repeated_array_that_finds_no_space_leaves_what_was_there(record, mounted, again):
+    disk = mounted("size=6m")
+    recorder = record(disk)
+    recorder.declare(Group(0, (N,), (infer_variable("y", "", ragged([1.0])),)))
+    recorder.put((0, 0, (ragged(np.full(1000, 1.0)),), 1))
+    recorder.flush()
+    ballast = fill(disk)
+    place = 0 if again else 1
+    with pytest.raises(RecordError, match=r"[Nn]o space left"):
+        recorder.put((0, place, (ragged(np.full(90_000, 2.0)),), 2))
+    ballast.unlink()
+    recorder.flush()
+    np.testing.assert_array_equal(load(recorder.path).y.values[0, :1000], 1.0)
+    recorder.put((0, place, (ragged(np.full(500, 3.0)),), 3))
+    recorder.close(State.DONE)
+    data = load(recorder.path)
+    assert int(data.y_length[place]) == 500
+    np.testing.assert_array_equal(data.y.values[place, :500], 3.0)
+    assert np.isnan(data.y.values[place, 500:]).all()
 
 
 def test_an_array_that_finds_no_space_is_absent_and_the_next_one_may_succeed(record, mounted):

@@ -12,8 +12,8 @@ import xarray as xr
 
 from labnb import ragged
 from labnb.core import ABSENT, Axis, Group, OpenAxis, SchemaError, State, Variable, infer_variable
-from labnb.record import Recorder, load, open_run, recover
-from labnb.record.sealing import packer
+from labnb.record import Recorder, export, load, open_run, recover
+from labnb.record.sealing import retire_run
 
 
 class Status(enum.Flag):
@@ -80,7 +80,7 @@ def test_the_first_value_decides_what_a_late_variable_is(record, tmp_path, value
     check(recover(tmp_path / "copy").data, value, 2)
     recorder.close(State.STOPPED)
     check(load(recorder.path), value, 2)
-    packer.join()
+    retire_run(recorder.path)
     check(load(recorder.path), value, 2)
     document = json.loads((recorder.path / "run.json").read_text())
     assert [len(document["groups"]), document["points"]] == [1, 4]
@@ -91,7 +91,7 @@ def test_a_variable_that_never_came_reads_as_not_measured_when_the_run_has_ended
     recorder.declare(LATE)
     put(recorder, 0)
     recorder.close(State.DONE)
-    packer.join()
+    retire_run(recorder.path)
     data = load(recorder.path)
     assert data.late.dtype == "float64"
     assert np.isnan(data.late.values).all()
@@ -128,7 +128,6 @@ def test_a_resumed_run_decides_what_is_left_or_agrees(record, value, already):
         recorder.declare(decided(value))
         put(recorder, 1, value)
     recorder.close(State.STOPPED)
-    packer.join()
     again = Recorder.resume(recorder.path, {}, period_s=3600)
     assert (again.kept[0].values(0)[1] is ABSENT) == (not already or isinstance(value, str | type(ragged([])))), (
         again.kept[0].values(0)
@@ -138,7 +137,7 @@ def test_a_resumed_run_decides_what_is_left_or_agrees(record, value, already):
     again.declare(decided(value))
     put(again, 3, value)
     again.close(State.STOPPED)
-    packer.join()
+    retire_run(recorder.path)
     data = load(recorder.path)
     np.testing.assert_array_equal(data.x.values[2:4], [1.0, 1.5])
     np.testing.assert_array_equal(data.late.values[3], plain(value))
@@ -240,6 +239,19 @@ def test_flags_are_numbers_with_their_names_beside_them_as_cf_says(record):
     assert data.s.dtype == "int32"
     assert data.s.attrs["flag_masks"] == [1, 2, 8]
     assert data.s.attrs["flag_meanings"] == "READY OVERLOAD LOCKED"
+
+
+def test_flags_come_through_netcdf_in_the_type_of_their_variable(record, tmp_path):
+    recorder = record()
+    recorder.declare(Group(0, (V,), (infer_variable("s", "", Status.READY), infer_variable("b", "", True))))
+    recorder.put((0, 0, (Status.READY | Status.LOCKED, True), 1))
+    recorder.close(State.STOPPED)
+    (path,) = export(recorder.path, tmp_path / "run.nc")
+    with xr.open_dataset(path, mask_and_scale=False) as raw:
+        for name in ("s", "b"):
+            key = "flag_masks" if name == "s" else "flag_values"
+            assert raw[name].attrs[key].dtype == raw[name].dtype
+        assert Status(int(raw.s[0])) == Status.READY | Status.LOCKED
 
 
 def test_a_flag_of_another_kind_is_refused(record):

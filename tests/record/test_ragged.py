@@ -13,7 +13,7 @@ from hypothesis.extra.numpy import arrays
 from labnb import ragged
 from labnb.core import ABSENT, Axis, Group, OpenAxis, SchemaError, Span, State, Variable, infer_variable
 from labnb.record import Recorder, export, load, open_run, recover
-from labnb.record.sealing import packer
+from labnb.record.sealing import retire_run
 
 V = Axis("v", tuple(range(6)), "V")
 N = OpenAxis("n", 1.0)
@@ -57,7 +57,7 @@ def test_arrays_of_different_lengths_are_padded_and_their_lengths_kept(record, a
     assert data.peaks.attrs["units"] == "V"
     assert data.peaks.attrs["ancillary_variables"] == "peaks_length"
     assert data.peaks_length.dtype == "int64"
-    packer.join()
+    retire_run(recorder.path)
     check(load(recorder.path), SOME)
 
 
@@ -179,7 +179,6 @@ def test_a_run_of_ragged_arrays_is_resumed(record, tmp_path):
     put_all(recorder, map(ragged, SOME[:3]))
     recorder.put((0, 3, (1.5, ABSENT), 4))
     recorder.close(State.STOPPED)
-    packer.join()
     again = Recorder.resume(recorder.path, {}, period_s=3600)
     assert [again.kept[0].values(k)[1].tolist() for k in range(3)] == [v.tolist() for v in SOME[:3]]
     assert again.kept[0].values(3)[1] is ABSENT
