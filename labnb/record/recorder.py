@@ -19,36 +19,31 @@ from labnb.core import (
     Group,
     Json,
     LifecycleError,
-    OpenAxis,
     PlainPoint,
     Point,
     RecordError,
     SchemaError,
     State,
-    amended,
     check_name,
     present_clock,
 )
-from labnb.record.chunks import ChunkFiles
+from labnb.record.declaring import Declared, as_kept
 from labnb.record.files import reason, remove_tree, sync_path, write_whole
 from labnb.record.folder import boot_id, make_folder, make_store, write_note
 from labnb.record.journal import (
     HEAD,
     MAGIC,
     START,
-    RowCodec,
     again_record,
-    group_document,
     group_record,
     run_record,
     slot,
     text_record,
 )
-from labnb.record.layout import Layout, root_text
+from labnb.record.layout import root_text
 from labnb.record.lock import take_lock
-from labnb.record.materialiser import Materialiser, open_array
+from labnb.record.materialiser import Materialiser
 from labnb.record.opening import recover
-from labnb.record.pieces import Pieces
 from labnb.record.points import Item, Row, row_record, whole_array
 from labnb.record.resuming import Kept, read_kept, write_journal
 from labnb.record.runfile import RunFile, packing_json, stamp
@@ -79,10 +74,9 @@ class Recorder:
         self._fd = journal
         self.kept: dict[int, Kept] = {}
         """What was there already when the run was resumed, by the key of the group."""
-        self._known: dict[int, Row] = {}
-        self._declared = 0
+        self._declared = Declared(self.data_path)
+        self._known = self._declared.rows
         self._rows: dict[int, Row] = {}  # what `put` sees; empty while something is wrong, so that it looks closer
-        self._layout = Layout()
         self._texts: dict[str, int] = {}
         self._trouble: Exception | None = None
         self._torn_at = -1
@@ -216,34 +210,11 @@ class Recorder:
 
     def _know(self, group: Group, *, keep: bool = False) -> None:
         """Take a group in, or what a later declaration says of one; with `keep` the journal has it already."""
-        layout = self._layout.with_group(group)
-        group, before = layout.group(group.key), self._known.get(group.key)
-        arrays = {array.name: array for array in layout.arrays()}
-        known = {} if before is None else before.arrays
-        own = {
-            v.name: known.get(v.name) or open_array(self.data_path, arrays[v.name]) for v in group.variables if v.dims
-        }
-        self._share_open_axis(group, own)
-        row = Row(RowCodec(self._declared, group), own, None if before is None else before.had)
+        row = self._declared.row_of(group)
         if not keep:
-            self._append(group_record(group))
-        self._declared += 1
-        self._layout = layout
-        self._known[group.key] = row
+            self._append(group_record(row.group))
+        self._declared.accept(row)
         self._rows = self._known
-
-    def _share_open_axis(self, group: Group, own: Mapping[str, ChunkFiles | Pieces]) -> None:
-        """Let arrays over an open axis be filled late, as long as nothing else makes that axis longer than they are."""
-        if not group.axes or not isinstance(group.axes[0], OpenAxis):
-            return
-        others = [row for row in self._known.values() if row.group.dims[:1] == group.dims[:1]]
-        for row in others:
-            for files in row.arrays.values():
-                if isinstance(files, ChunkFiles):
-                    files.fill_up()
-        for files in own.values():
-            if isinstance(files, ChunkFiles):
-                files.late = not others and len(group.axes) == 1
 
     def declare(self, group: Group) -> None:
         """Announce a group before its first point, or once more with the first value of a variable that was undecided.
@@ -255,21 +226,10 @@ class Recorder:
         if known is None:
             self._know(group)
             return
-        try:
-            changed = amended(known.group, group)
-        except SchemaError as error:
-            raise self._not_the_same(known.group, group) from error
-        if group_document(changed)["axes"] != group_document(group)["axes"]:
-            raise self._not_the_same(known.group, group)
+        changed = as_kept(known.group, group, self.run_id)
         if changed != known.group:
             self._know(changed)
             self.kept[group.key] = replace(known, group=changed)
-
-    def _not_the_same(self, known: Group, group: Group) -> SchemaError:
-        return SchemaError(
-            f"run {self.run_id} cannot be resumed by this measurement: it records {_outline(group)}, but the run has "
-            f"{_outline(known)}; start a new run"
-        )
 
     def put(self, point: PlainPoint) -> None:
         """Keep one point; what returned survives the death of this process.
@@ -476,12 +436,6 @@ class Recorder:
         for descriptor in (journal, lock):
             if descriptor >= 0:
                 os.close(descriptor)
-
-
-def _outline(group: Group) -> str:
-    axes = ", ".join(f"{axis.name} ({axis.size} values)" for axis in group.axes)
-    variables = ", ".join(f"{v.name} in {v.unit!r} ({v.describe()})" for v in group.variables)
-    return f"{variables} over {axes or 'nothing'}"
 
 
 _alive: "weakref.WeakSet[Recorder]" = weakref.WeakSet()
