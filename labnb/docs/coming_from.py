@@ -1,0 +1,3 @@
+"""
+.. include:: coming_from.md
+"""

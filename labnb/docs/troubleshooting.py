@@ -1,0 +1,3 @@
+"""
+.. include:: troubleshooting.md
+"""
