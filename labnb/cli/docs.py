@@ -16,9 +16,6 @@ if TYPE_CHECKING:
 
 ROOMS = ("core", "instruments", "sim", "record", "live", "session", "sharing", "remote")
 """The packages of labnb that have public names, from the values up to the notebook."""
-PAGES = ("coming_from", "promises", "troubleshooting")
-"""The pages of `labnb.docs`."""
-
 
 _INDEX = """<!doctype html>
 <html lang="en"><head><meta charset="utf-8"><title>labnb</title>
@@ -54,7 +51,7 @@ def write_docs(folder: Path) -> Path:
     import pdoc.render
 
     make_folder(folder)
-    names = ["labnb", "labnb.docs", *(f"labnb.docs.{page}" for page in PAGES), *(f"labnb.{room}" for room in ROOMS)]
+    names = ["labnb", "labnb.docs", *(f"labnb.{room}" for room in ROOMS)]
     names = [name for name in names if _is_here(name)]
     pdoc.render.configure(docformat="google", footer_text="labnb", search=True, show_source=False)
     pdoc.pdoc(*names, output_directory=folder)
