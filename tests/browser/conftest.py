@@ -30,17 +30,15 @@ def pytest_collection_modifyitems(items):
         item.add_marker(pytest.mark.browser)
 
 
-@pytest.fixture(scope="session")
-def lab(tmp_path_factory):
-    """Yield (url, folder) of a JupyterLab with folders of its own, on a free port of the loopback."""
-    root = tmp_path_factory.mktemp("lab")
-    private = tmp_path_factory.mktemp("private")
+@contextlib.contextmanager
+def jupyter_lab(command, private, folder, root=None):
+    """Start `command` (a `jupyter lab`) in `folder`, with settings below `private`; yield its address on the loopback."""
     with socket.socket() as probe:
         probe.bind(("127.0.0.1", 0))
         port = probe.getsockname()[1]
     env = dict(os.environ)
     env.pop("LABNB_DATA", None)
-    env["PATH"] = f"{Path(sys.executable).parent}:{env['PATH']}"
+    env["PATH"] = f"{Path(command[-2]).parent}:{env['PATH']}"
     for name in (
         "JUPYTER_CONFIG_DIR",
         "JUPYTER_DATA_DIR",
@@ -52,20 +50,33 @@ def lab(tmp_path_factory):
     settings = private / "JUPYTERLAB_SETTINGS_DIR" / "@jupyterlab" / "apputils-extension"
     settings.mkdir(parents=True)
     (settings / "notification.jupyterlab-settings").write_text('{"fetchNews": "false", "checkForUpdates": false}')
-    command = [sys.executable, "-m", "jupyterlab", "--no-browser", "--allow-root", "--ip=127.0.0.1", f"--port={port}"]
-    command += ["--ServerApp.port_retries=0", "--IdentityProvider.token=", f"--ServerApp.root_dir={root}"]
-    command += [
-        "--LabApp.expose_app_in_browser=True",
-    ]
+    options = ["--no-browser", "--allow-root", "--ip=127.0.0.1", f"--port={port}", "--ServerApp.port_retries=0"]
+    options += ["--IdentityProvider.token=", f"--ServerApp.root_dir={root or folder}"]
+    options += ["--LabApp.expose_app_in_browser=True"]
     with (private / "lab.log").open("w") as log:
-        server = subprocess.Popen(command, env=env, stdout=log, stderr=subprocess.STDOUT)
+        server = subprocess.Popen([*command, *options], cwd=folder, env=env, stdout=log, stderr=subprocess.STDOUT)
         url = f"http://127.0.0.1:{port}"
         try:
             _wait_for_server(server, url, private / "lab.log")
-            yield url, root
+            yield url
         finally:
             server.terminate()
             server.wait(30)
+
+
+@pytest.fixture(scope="session")
+def start_lab():
+    """Return `jupyter_lab`, for tests that start one of their own."""
+    return jupyter_lab
+
+
+@pytest.fixture(scope="session")
+def lab(tmp_path_factory):
+    """Yield (url, folder) of a JupyterLab with folders of its own, on a free port of the loopback."""
+    root = tmp_path_factory.mktemp("lab")
+    jupyter = str(Path(sys.executable).parent / "jupyter")
+    with jupyter_lab([jupyter, "lab"], tmp_path_factory.mktemp("private"), Path.cwd(), root) as url:
+        yield url, root
 
 
 def _wait_for_server(server, url, log):

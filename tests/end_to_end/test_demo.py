@@ -6,8 +6,6 @@ import subprocess
 import sys
 from pathlib import Path
 
-import nbclient
-import nbformat
 import pytest
 
 from labnb.cli.demo import run_demo
@@ -132,13 +130,6 @@ def test_the_data_open_where_there_is_only_xarray_and_zarr_and_agree_with_the_cl
     )
     assert read.returncode == 0, read.stderr
     print(read.stdout)
-
-
-@pytest.mark.parametrize("name", sorted(path.name for path in NOTEBOOKS.glob("*.ipynb")))
-def test_every_notebook_runs_and_is_stored_without_outputs(name, tmp_path):
-    notebook = nbformat.read(NOTEBOOKS / name, as_version=4)
-    assert not [cell for cell in notebook.cells if cell.get("outputs")]
-    nbclient.NotebookClient(notebook, timeout=100, resources={"metadata": {"path": str(tmp_path)}}).execute()
 
 
 def test_a_folder_that_cannot_be_written_is_a_clear_error(tmp_path):

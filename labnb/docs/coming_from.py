@@ -1,0 +1,4 @@
+"""What you know from other packages, said in labnb.
+
+.. include:: coming_from.md
+"""

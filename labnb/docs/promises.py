@@ -1,0 +1,4 @@
+"""What survives what, and what is not promised.
+
+.. include:: promises.md
+"""
