@@ -22,6 +22,8 @@ IDLE_S = 15.0
 """How long a connection may stand without a whole request."""
 
 _CLOSING_S = 0.25
+_LINGERING_S = 1.0
+"""How long the rest of a refused body is read, so that its sender gets the answer."""
 _ANYWHERE = ("0.0.0.0", "::", "")  # noqa: S104  compared with, never bound to unasked
 
 
@@ -44,6 +46,7 @@ class MonitorServer:
         self._clock = present_clock()
         self._runner: web.AppRunner | None = None
         self._port = 0
+        self._busy: set[asyncio.Task[object]] = set()
 
     @property
     def port(self) -> int:
@@ -72,6 +75,7 @@ class MonitorServer:
             handle_signals=False,
             keepalive_timeout=IDLE_S,
             shutdown_timeout=_CLOSING_S,
+            lingering_time=_LINGERING_S,
         )
         await runner.setup()
         try:
@@ -93,6 +97,10 @@ class MonitorServer:
         if runner is not None:
             unserved(self._port)
             await runner.cleanup()
+            # A handler whose client has gone in the middle of a body is not known to the runner any more.
+            for task in self._busy:
+                task.cancel()
+            await asyncio.gather(*self._busy, return_exceptions=True)
 
     def _now(self) -> float:
         return self._clock.time_ns() / 1e9
@@ -106,9 +114,17 @@ class MonitorServer:
         app.on_shutdown.append(_ending(streams))
         return app
 
+    def _note_task(self) -> None:
+        """Remember the task that answers at this connection, for as long as it lives."""
+        task = asyncio.current_task()
+        if task is not None and task not in self._busy:
+            self._busy.add(task)
+            task.add_done_callback(self._busy.discard)
+
     def _guard(self, page: Page) -> Middleware:
         @web.middleware
         async def guard(request: web.Request, handler: Handler) -> web.StreamResponse:
+            self._note_task()
             refusal = self._gate.refusal(
                 request.raw_path,
                 request.headers.getall("Host", []),

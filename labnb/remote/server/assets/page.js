@@ -52,6 +52,7 @@ class Card {
     this.name = name;
     this.series = new Series();
     this.point = null;
+    this.drawnUnit = "";
     this.box = element("article", "card");
     const head = element("div", "head");
     const title = element("h2", "");
@@ -60,18 +61,20 @@ class Card {
     title.append(only === null ? link : name);
     this.when = element("span", "when");
     head.append(title, this.when);
+    const reading = element("div", "reading");
     this.value = element("div", "value", "–");
     this.axisUnit = element("div", "axis-unit");
+    reading.append(this.value, this.axisUnit);
     const chart = element("div", "chart");
     chart.setAttribute("role", "img");
     chart.setAttribute("aria-label", `${name} over time`);
-    this.box.append(head, this.value, this.axisUnit, chart);
+    this.box.append(head, reading, chart);
     this.statistics = only === null ? null : element("div", "statistics");
     if (this.statistics) this.box.append(this.statistics);
     at("cards").append(this.box);
     this.chart = new Chart(chart, {
       stroke: `--s${index % COLOURS}`, zoom: only !== null,
-      onUnit: (text) => { this.axisUnit.textContent = text; },
+      onUnit: (text) => { this.drawnUnit = text; },
       onPoint: (place) => { this.point = place; this.showValue(); },
     });
   }
@@ -95,6 +98,7 @@ class Card {
     const [text, unit] = si(value, this.unit, 5);
     this.value.replaceChildren(text);
     if (unit) this.value.append(element("span", "unit", unit));
+    this.axisUnit.textContent = this.drawnUnit && this.drawnUnit !== unit ? `axis in ${this.drawnUnit}` : "";
     const age = serverNow() - ts;
     this.when.textContent = pointed || age < OLD_S ? clock(ts) : ago(age);
     this.when.classList.toggle("old", !pointed && age >= 60 && session.state === "running");
@@ -102,7 +106,7 @@ class Card {
 
   showStatistics() {
     const found = this.series.statistics(since());
-    const entries = found === null ? [] : [["lowest", found.low], ["mean", found.mean], ["highest", found.high]];
+    const entries = found === null ? [] : [["lowest", found.low], ["highest", found.high]];
     this.statistics.replaceChildren(...entries.map(([word, value]) => {
       const entry = element("span", "", word);
       entry.append(element("b", "", si(value, this.unit, 5).join(" ").trim()));
@@ -139,7 +143,7 @@ function showAbout() {
   const parameters = Object.entries(session.parameters).sort(([a], [b]) => a.localeCompare(b));
   at("parameters").hidden = parameters.length === 0;
   at("parameters").querySelector("dl").replaceChildren(...parameters.flatMap(([name, value]) => {
-    const shown = typeof value === "number" || value === null ? si(value, session.units[name] ?? "", 6).join(" ").trim() : String(value);
+    const shown = `${value ?? "NaN"} ${session.units[name] ?? ""}`.trim().replace("-", "−");
     return [element("dt", "", name), element("dd", "", shown)];
   }));
   at("runs").hidden = session.runs.length === 0;
