@@ -281,7 +281,9 @@ async def test_a_client_that_takes_nothing_is_cut_off(serve, session, monkeypatc
     session.kept["long"] = ([float(k) for k in range(400_000)], [0.123456789] * 400_000)
     server = await serve()
     body = b'{"name":"long","last_ts":0}'
-    with socket.create_connection(("127.0.0.1", server.port)) as client:
+    with socket.socket() as client:
+        client.setsockopt(socket.SOL_SOCKET, socket.SO_RCVBUF, 4096)
+        client.connect(("127.0.0.1", server.port))
         client.sendall(b"POST /api/data_from_ts HTTP/1.1\r\nHost: localhost\r\n")
         client.sendall(b"Content-Length: %d\r\n\r\n" % len(body) + body)
         assert not await asyncio.to_thread(_cut_off, client, 0.2)

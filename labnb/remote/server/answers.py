@@ -3,6 +3,8 @@
 import asyncio
 import json
 import math
+import socket
+import struct
 from collections.abc import Callable
 from contextlib import suppress
 from datetime import UTC, datetime
@@ -139,9 +141,17 @@ async def send(request: web.Request, response: web.StreamResponse, data: bytes) 
         async with asyncio.timeout(SEND_TIMEOUT_S):
             await response.write(data)
     except TimeoutError:
-        if request.transport is not None:
-            request.transport.abort()
+        _cut_off(request)
         raise ConnectionResetError("the client does not take its answer") from None
+
+
+def _cut_off(request: web.Request) -> None:
+    """Close a connection at once; what the system still holds for it is thrown away too (no time to linger)."""
+    if request.transport is not None:
+        connection = request.transport.get_extra_info("socket")
+        if connection is not None:
+            connection.setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, struct.pack("ii", 1, 0))
+        request.transport.abort()
 
 
 def _answer(value: object) -> web.Response:

@@ -4,6 +4,7 @@ import asyncio
 import json
 import socket
 from collections.abc import Awaitable, Callable
+from contextlib import suppress
 from typing import final
 
 from aiohttp import web
@@ -23,7 +24,7 @@ IDLE_S = 15.0
 
 _CLOSING_S = 0.25
 _LINGERING_S = 1.0
-"""How long the rest of a refused body is read, so that its sender gets the answer."""
+"""How long a refused body is read, so that its sender comes to read the answer."""
 _ANYWHERE = ("0.0.0.0", "::", "")  # noqa: S104  compared with, never bound to unasked
 
 
@@ -75,7 +76,7 @@ class MonitorServer:
             handle_signals=False,
             keepalive_timeout=IDLE_S,
             shutdown_timeout=_CLOSING_S,
-            lingering_time=_LINGERING_S,
+            lingering_time=0,
         )
         await runner.setup()
         try:
@@ -101,6 +102,7 @@ class MonitorServer:
             for task in self._busy:
                 task.cancel()
             await asyncio.gather(*self._busy, return_exceptions=True)
+            await asyncio.sleep(0)  # the connection's own task ends one turn after its handler's
 
     def _now(self) -> float:
         return self._clock.time_ns() / 1e9
@@ -131,11 +133,22 @@ class MonitorServer:
                 _credentials(request),
                 free=request.path.startswith(FREE) or request.path == "/favicon.ico",
             )
-            if refusal is None and (request.content_length or 0) > BODY_LIMIT:
+            if refusal is None and (request.content_length or 0) <= BODY_LIMIT:
+                with suppress(web.HTTPRequestEntityTooLarge):
+                    return await handler(request)
+            if refusal is None:
+                await _read_in_vain(request)
                 refusal = Refusal(413, f"the body is longer than {BODY_LIMIT} bytes")
-            return await handler(request) if refusal is None else _refused(request, refusal, page)
+            return _refused(request, refusal, page)
 
         return guard
+
+
+async def _read_in_vain(request: web.Request) -> None:
+    with suppress(TimeoutError):
+        async with asyncio.timeout(_LINGERING_S):
+            while await request.content.readany():
+                pass
 
 
 def _credentials(request: web.Request) -> list[str]:
