@@ -15,7 +15,7 @@ from aiohttp import web
 
 from labnb.core import Json
 from labnb.remote.observed import Observed
-from labnb.remote.server.wire import json_text, numbers_text
+from labnb.remote.wire import json_text, numbers_text
 
 BODY_LIMIT = 16 * 1024
 """Bytes of a request at most; the longest sensible one names a variable and a time."""

@@ -16,7 +16,7 @@ from aiohttp import web
 from labnb.remote.observed import Observed
 from labnb.remote.server.answers import send, visible
 from labnb.remote.server.thin import thin
-from labnb.remote.server.wire import Floats, Sendable, json_text
+from labnb.remote.wire import Floats, Sendable, json_text
 
 TICK_S = 0.25
 HEARTBEAT_S = 10.0

@@ -97,7 +97,7 @@ class Card {
     const [ts, value] = pointed ? [t[this.point], v[this.point]] : last;
     const [text, unit] = si(value, this.unit, 5);
     this.value.replaceChildren(text);
-    if (unit) this.value.append(element("span", "unit", unit));
+    if (unit) this.value.append(" ", element("span", "unit", unit));
     this.axisUnit.textContent = this.drawnUnit && this.drawnUnit !== unit ? `axis in ${this.drawnUnit}` : "";
     const age = serverNow() - ts;
     this.when.textContent = pointed || age < OLD_S ? clock(ts) : ago(age);
