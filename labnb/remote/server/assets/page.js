@@ -8,7 +8,8 @@ const WINDOWS = [["1 min", "60"], ["10 min", "600"], ["1 h", "3600"], ["1 day", 
 const RETRY_MS = 2000;
 const OLD_S = 5;
 const COLOURS = 7;
-const WORDS = { running: "● running", stopping: "■ stopping", ended: "✓ ended", connecting: "connecting", lost: "✗ no connection" };
+const WORDS = { running: "● running", stopping: "■ stopping", ended: "✓ ended", connecting: "connecting", lost: "✗ no connection",
+  asking: "asks for a token" };
 
 const at = (id) => document.getElementById(id);
 const only = location.pathname.startsWith("/plot/") ? decodeURIComponent(location.pathname.slice("/plot/".length)) : null;
@@ -149,7 +150,8 @@ function showAbout() {
   at("runs").hidden = session.runs.length === 0;
   at("runs").querySelector("ul").replaceChildren(...session.runs.map((run) => {
     const item = element("li", "");
-    item.append(element("code", "", `xr.open_zarr("${location.origin}/api/runs/${encodeURIComponent(run)}.zarr")`));
+    const opening = remembered("token") ? ', storage_options={"client_kwargs": {"headers": {"Authorization": "Bearer <token>"}}}' : "";
+    item.append(element("code", "", `xr.open_zarr("${location.origin}/api/runs/${encodeURIComponent(run)}.zarr"${opening})`));
     return item;
   }));
   at("about").hidden = only !== null || (parameters.length === 0 && session.runs.length === 0);
@@ -199,10 +201,11 @@ async function lost() {
 }
 
 function ask(again) {
-  showState("connecting");
+  showState("asking");
   at("ask").hidden = false;
+  at("wrong").hidden = !again;
   at("windows").hidden = true;
-  tell(again ? "That token is not the one of this session." : "");
+  tell("");
   at("token").focus();
 }
 
