@@ -98,7 +98,7 @@ class MonitorServer:
         if runner is not None:
             unserved(self._port)
             await runner.cleanup()
-            # A handler whose client has gone in the middle of a body is not known to the runner any more.
+            # aiohttp forgets the handler of a connection that is lost; none is left running, whatever it waits for.
             for task in self._busy:
                 task.cancel()
             await asyncio.gather(*self._busy, return_exceptions=True)
