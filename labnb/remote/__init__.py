@@ -1,3 +1,6 @@
 """What others see of a run over the network: the monitoring session's page, remote observers, mail."""
 
-__all__: list[str] = []
+from labnb.remote.observed import Observed
+from labnb.remote.observer import RemoteObserver
+
+__all__ = ["Observed", "RemoteObserver"]
