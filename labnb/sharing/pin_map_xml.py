@@ -74,13 +74,17 @@ def _root(text: str) -> "Element":
     safe = need("defusedxml.ElementTree", "reading a pin map")
     from defusedxml.common import DefusedXmlException, DTDForbidden, EntitiesForbidden
 
+    bare = text.removeprefix("\ufeff").lstrip()
     try:
-        root: Element = safe.fromstring(text.removeprefix("\ufeff").lstrip(), forbid_dtd=True)
+        try:
+            root: Element = safe.fromstring(bare, forbid_dtd=True)
+        except DTDForbidden:
+            safe.fromstring(bare)  # names the entity, if the document type declares one
+            raise
     except (DTDForbidden, EntitiesForbidden) as error:
-        name = str(error.name)
+        kind, name = ("entity" if isinstance(error, EntitiesForbidden) else "document type"), str(error.name)
         raise PinMapError(
-            f"the pin map declares a document type or entity ({name!r}); they are not read, write what they stand for",
-            name,
+            f"the pin map declares the {kind} {name!r}; none is read, write what it stands for", name
         ) from error
     except DefusedXmlException as error:
         raise PinMapError(f"the pin map uses what is not read from strangers' XML: {error}") from error
