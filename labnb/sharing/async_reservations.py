@@ -11,7 +11,7 @@ from labnb.core import ReservationLost
 from labnb.sharing.calls import Call, procedures, translated
 from labnb.sharing.holding import Standing
 from labnb.sharing.messages import SHARING_SERVICE, Message, sharing_messages
-from labnb.sharing.reservations import Resources, force_request, names_of, reserve_request
+from labnb.sharing.reservations import CHANNEL_OPTIONS, PATIENCE_S, Resources, force_request, names_of, reserve_request
 from labnb.sharing.situation import Situation, Wait, situation_from, wait_from
 from labnb.sharing.table import Mode
 
@@ -97,7 +97,7 @@ class AsyncReservationClient:
     def __init__(self, address: str, *, note: str = "") -> None:
         self.address = address
         self._note = note
-        self._channel = grpc.aio.insecure_channel(address)
+        self._channel = grpc.aio.insecure_channel(address, options=CHANNEL_OPTIONS)
         self._procedures = procedures(self._channel, SHARING_SERVICE)
         self._held: list[AsyncHeld] = []
 
@@ -121,7 +121,7 @@ class AsyncReservationClient:
         except grpc.RpcError as error:
             raise translated(error) from error
         finally:
-            call.cancel()  # by now it is either kept alive or given up
+            await _end(call)  # by now it is either kept alive or given up
         raise ReservationLost("the reservation service ended the call without an answer; try again")
 
     async def situation(self) -> Situation:
@@ -138,7 +138,7 @@ class AsyncReservationClient:
         except grpc.RpcError as error:
             raise translated(error) from error
         finally:
-            call.cancel()
+            await _end(call)
 
     async def force_release(self, token: str, reason: str = "") -> None:
         """Take away the reservation `token`; its holder gets ReservationLost. Raises ReservationLost if it is no more."""
@@ -159,7 +159,12 @@ class AsyncReservationClient:
 
     async def _take_up(self, standing: Standing) -> AsyncHeld:
         call = self._keep_alive(standing.token)
-        await call.read()  # from now on the service knows that we have it
+        try:
+            await call.initial_metadata()  # from now on the service knows that we have it
+        except BaseException:  # cancelled between the service's word and ours: nobody else would give it back
+            await _end(call)
+            await self._call("Release", sharing_messages.ReleaseRequest(token=standing.token))
+            raise
         held = AsyncHeld(self, standing)
         held._staying = asyncio.create_task(held._stay(call))  # noqa: SLF001  # pyright: ignore[reportPrivateUsage]
         self._held.append(held)
@@ -174,6 +179,12 @@ class AsyncReservationClient:
 
     async def _call(self, name: str, request: Message) -> None:
         try:
-            await self._procedures[name](request)
+            await self._procedures[name](request, wait_for_ready=True, timeout=PATIENCE_S)
         except grpc.RpcError as error:
             raise translated(error) from error
+
+
+async def _end(call: Call) -> None:
+    """Cancel a call, and wait until it has ended here."""
+    call.cancel()
+    await call.code()

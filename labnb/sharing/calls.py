@@ -64,7 +64,7 @@ def translated(error: grpc.RpcError) -> LabnbError:
     code, details = status_of(error)
     if kind is not None:
         return kind(details)
-    if code is grpc.StatusCode.UNAVAILABLE:
+    if code in (grpc.StatusCode.UNAVAILABLE, grpc.StatusCode.DEADLINE_EXCEEDED):
         return Refused(f"the reservation service cannot be reached ({details}); is `labnb serve` running?")
     return Refused(f"the reservation service refused: {code.name}: {details}")
 

@@ -19,6 +19,11 @@ from labnb.sharing.table import Mode
 TTL_S = 30.0
 """How long a reservation from another machine outlives its connection."""
 
+PATIENCE_S = 5.0
+"""How long to wait for a service that is being started again."""
+
+CHANNEL_OPTIONS = [("grpc.initial_reconnect_backoff_ms", 100), ("grpc.max_reconnect_backoff_ms", 1000)]
+
 Resources = str | Place | Iterable[str | Place]
 
 
@@ -96,7 +101,7 @@ class ReservationClient:
     def __init__(self, address: str | None = None, *, note: str = "") -> None:
         self.address = address or start_service()
         self._note = note
-        self._channel = grpc.insecure_channel(self.address)
+        self._channel = grpc.insecure_channel(self.address, options=CHANNEL_OPTIONS)
         self._procedures = procedures(self._channel, SHARING_SERVICE)
         self._held: list[Held] = []
 
@@ -162,10 +167,15 @@ class ReservationClient:
 
     def _take_up(self, standing: Standing) -> Held:
         call = self._keep_alive(standing.token)
-        next(call)  # from now on the service knows that we have it
-        held = Held(self, standing)
-        held._keep(call)  # noqa: SLF001  # pyright: ignore[reportPrivateUsage]  one class in two
-        self._held.append(held)
+        try:
+            call.initial_metadata()  # from now on the service knows that we have it
+            held = Held(self, standing)
+            self._held.append(held)
+            held._keep(call)  # noqa: SLF001  # pyright: ignore[reportPrivateUsage]  one class in two
+        except BaseException:  # interrupted between the service's word and ours: nobody else would give it back
+            call.cancel()
+            self._call("Release", sharing_messages.ReleaseRequest(token=standing.token))
+            raise
         return held
 
     def _keep_alive(self, token: str) -> Call:
@@ -177,7 +187,7 @@ class ReservationClient:
 
     def _call(self, name: str, request: Message) -> None:
         try:
-            self._procedures[name](request)
+            self._procedures[name](request, wait_for_ready=True, timeout=PATIENCE_S)
         except grpc.RpcError as error:
             raise translated(error) from error
 

@@ -130,7 +130,10 @@ def _streamed(run: Callable[[Message, str], Any]) -> Callable[[Message, Context]
         answers = run(request, context.peer())
         try:
             async for answer in answers:
-                await context.write(answer)
+                if answer is None:  # it has begun, and nothing is to be told yet
+                    await context.send_initial_metadata(())
+                else:
+                    await context.write(answer)
         except LabnbError as error:
             await _abort(context, error)
         finally:

@@ -49,10 +49,13 @@ class SharingService:
             if not reserving.cancelled() and reserving.exception() is None:
                 self._give_back_unless_kept(reserving.result())
 
-    async def keep_alive(self, request: Message, peer: str) -> AsyncIterator[Message]:
-        """Yield once, then wait while the hold lasts; it ends with an error if it was not released by its holder."""
+    async def keep_alive(self, request: Message, peer: str) -> AsyncIterator[None]:
+        """Say that it began, then wait while the hold lasts; it ends with an error if its holder did not release it.
+
+        No message is sent: a client would have to read it before it learns of the end.
+        """
         with self._desk.keeping(_token(request.token)) as ended:
-            yield sharing_messages.KeepAliveUpdate()
+            yield None
             why = await ended
         if why != "was released":
             raise Taken(f"reservation {request.token} {why}")

@@ -1,15 +1,18 @@
 """A reservation service in a process of its own, and programs that reserve."""
 
+import asyncio
 import os
 import signal
 import subprocess
 import sys
+import threading
+from contextlib import AsyncExitStack
 from pathlib import Path
 
 import grpc
 import pytest
 
-from labnb.sharing import PinMapClient, ReservationClient
+from labnb.sharing import PinMapClient, ReservationClient, serving
 
 FULL = Path(__file__).parent / "full.pinmap"
 
@@ -47,6 +50,32 @@ class Service:
         self.start(int(self.address.rpartition(":")[2]))
 
 
+class Within:
+    """The same service on an event loop of this process: quick to start, for what needs no process of its own."""
+
+    def __init__(self):
+        self.address = ""
+        self._loop = asyncio.new_event_loop()
+        self._thread = threading.Thread(target=self._loop.run_forever)
+        self._opened = AsyncExitStack()
+
+    def start(self):
+        """Return when it listens."""
+        self._thread.start()
+        self.address = f"127.0.0.1:{self._run(self._opened.enter_async_context(serving()))}"
+
+    def end(self):
+        """End it; a second time does nothing."""
+        if not self._loop.is_closed():
+            self._run(self._opened.aclose())
+            self._loop.call_soon_threadsafe(self._loop.stop)
+            self._thread.join()
+            self._loop.close()
+
+    def _run(self, work):
+        return asyncio.run_coroutine_threadsafe(work, self._loop).result(20)
+
+
 class Program:
     """A Python program that talks through its standard streams."""
 
@@ -78,8 +107,17 @@ class Program:
 
 
 @pytest.fixture
-def service(tmp_path):
+def service():
     """A service that was just started."""
+    made = Within()
+    made.start()
+    yield made
+    made.end()
+
+
+@pytest.fixture
+def process_service(tmp_path):
+    """A service in a process of its own that was just started."""
     made = Service(tmp_path / "sharing")
     made.start()
     yield made
@@ -147,9 +185,20 @@ sys.stdin.readline()
 
 
 @pytest.fixture
-def holder(service, program):
+def holder_at(program):
     """Return a function that starts a process that reserves, and holds until it reads a line."""
-    return lambda *resources: program(HOLDER, service.address, *resources)
+    return lambda address, *resources: program(HOLDER, address, *resources)
+
+
+@pytest.fixture
+def holder(service, holder_at):
+    """The same, at the service."""
+    return lambda *resources: holder_at(service.address, *resources)
+
+
+@pytest.fixture
+def full_map():
+    return FULL
 
 
 os.environ.setdefault("GRPC_VERBOSITY", "ERROR")
