@@ -113,16 +113,9 @@ class AsyncReservationClient:
         request = reserve_request(resources, timeout, mode, self._note)
         call = self._procedures["Reserve"](request)
         try:
-            async for update in call:
-                if update.token:
-                    return await self._take_up(Standing(update.token, names_of(request)))
-                if on_wait is not None:
-                    on_wait(wait_from(update))
-        except grpc.RpcError as error:
-            raise translated(error) from error
+            return await self._take_up(Standing(await _token(call, on_wait), names_of(request)))
         finally:
             await _end(call)  # by now it is either kept alive or given up
-        raise ReservationLost("the reservation service ended the call without an answer; try again")
 
     async def situation(self) -> Situation:
         """Return who has what, and who waits, now."""
@@ -133,10 +126,8 @@ class AsyncReservationClient:
         """Yield who has what, and who waits: now and after every change."""
         call = self._procedures["Watch"](sharing_messages.WatchRequest())
         try:
-            async for message in call:
+            while (message := await _next(call)) is not None:
                 yield situation_from(message)
-        except grpc.RpcError as error:
-            raise translated(error) from error
         finally:
             await _end(call)
 
@@ -163,7 +154,8 @@ class AsyncReservationClient:
             await call.initial_metadata()  # from now on the service knows that we have it
         except BaseException:  # cancelled between the service's word and ours: nobody else would give it back
             await _end(call)
-            await self._call("Release", sharing_messages.ReleaseRequest(token=standing.token))
+            with suppress(ReservationLost):
+                await self._call("Release", sharing_messages.ReleaseRequest(token=standing.token))
             raise
         held = AsyncHeld(self, standing)
         held._staying = asyncio.create_task(held._stay(call))  # noqa: SLF001  # pyright: ignore[reportPrivateUsage]
@@ -188,3 +180,21 @@ async def _end(call: Call) -> None:
     """Cancel a call, and wait until it has ended here."""
     call.cancel()
     await call.code()
+
+
+async def _next(call: Call) -> Message | None:
+    """Return the next message, None after the last. An `async for` that is left early would leave tasks of grpc's."""
+    try:
+        message = await call.read()
+    except grpc.RpcError as error:
+        raise translated(error) from error
+    return None if message is grpc.aio.EOF else message
+
+
+async def _token(call: Call, on_wait: Callable[[Wait], object] | None) -> str:
+    while (update := await _next(call)) is not None:
+        if update.token:
+            return update.token
+        if on_wait is not None:
+            on_wait(wait_from(update))
+    raise ReservationLost("the reservation service ended the call without an answer; try again")

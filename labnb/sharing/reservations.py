@@ -122,16 +122,9 @@ class ReservationClient:
         request = reserve_request(resources, timeout, mode, self._note)
         call = self._procedures["Reserve"](request)
         try:
-            for update in call:
-                if update.token:
-                    return self._take_up(Standing(update.token, names_of(request)))
-                if on_wait is not None:
-                    on_wait(wait_from(update))
-        except grpc.RpcError as error:
-            raise translated(error) from error
+            return self._take_up(Standing(_token(call, on_wait), names_of(request)))
         finally:
             call.cancel()  # by now it is either kept alive or given up
-        raise ReservationLost("the reservation service ended the call without an answer; try again")
 
     def situation(self) -> Situation:
         """Return who has what, and who waits, now."""
@@ -174,7 +167,8 @@ class ReservationClient:
             held._keep(call)  # noqa: SLF001  # pyright: ignore[reportPrivateUsage]  one class in two
         except BaseException:  # interrupted between the service's word and ours: nobody else would give it back
             call.cancel()
-            self._call("Release", sharing_messages.ReleaseRequest(token=standing.token))
+            with suppress(ReservationLost):
+                self._call("Release", sharing_messages.ReleaseRequest(token=standing.token))
             raise
         return held
 
@@ -216,3 +210,15 @@ def names_of(request: Message) -> tuple[str, ...]:
 def force_request(token: str, reason: str) -> Message:
     """Return the request to take a reservation away."""
     return sharing_messages.ForceReleaseRequest(token=token, reason=reason, annotations=introduction())
+
+
+def _token(call: Call, on_wait: Callable[[Wait], object] | None) -> str:
+    try:
+        for update in call:
+            if update.token:
+                return update.token
+            if on_wait is not None:
+                on_wait(wait_from(update))
+    except grpc.RpcError as error:
+        raise translated(error) from error
+    raise ReservationLost("the reservation service ended the call without an answer; try again")

@@ -2,6 +2,7 @@
 
 import asyncio
 import threading
+from contextlib import aclosing
 
 import pytest
 
@@ -186,8 +187,8 @@ async def test_a_cancelled_waiter_leaves_the_queue(service):
         waiting.cancel()
         with pytest.raises(asyncio.CancelledError):
             await waiting
-        async with asyncio.timeout(10):
-            async for now in other.watch():
+        async with asyncio.timeout(10), aclosing(other.watch()) as situations:
+            async for now in situations:
                 if not now.queue:
                     break
         await held.release()
