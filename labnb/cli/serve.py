@@ -30,14 +30,14 @@ def serve(chosen: argparse.Namespace) -> int:
 
 
 async def _serve(port: int, folder: Path) -> None:
-    from labnb.sharing import published, serving
+    from labnb.sharing import journal_of, published, serving
 
     ended = asyncio.Event()
     loop = asyncio.get_running_loop()
     for number in (signal.SIGINT, signal.SIGTERM):
         with contextlib.suppress(NotImplementedError):  # Windows: an interrupt arrives as an exception
             loop.add_signal_handler(number, ended.set)
-    async with serving(port, folder / "reservations.jsonl") as at:
+    async with serving(port, journal_of(folder)) as at:
         with published(folder, at) as address:
             print(f"listening on {address}", flush=True)
             await ended.wait()

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
     from labnb.sharing.async_reservations import AsyncHeld, AsyncReservationClient
-    from labnb.sharing.finding import find_service, published, service_folder, start_service
+    from labnb.sharing.finding import find_service, journal_of, published, service_folder, start_service
     from labnb.sharing.pin_map import PinMap
     from labnb.sharing.pin_map_client import AsyncPinMapClient, PinMapClient
     from labnb.sharing.pin_map_xml import read_pin_map
@@ -32,6 +32,7 @@ _PLACES = {
     "Situation": "situation",
     "Wait": "situation",
     "find_service": "finding",
+    "journal_of": "finding",
     "place": "places",
     "published": "finding",
     "read_pin_map": "pin_map_xml",
@@ -55,6 +56,7 @@ __all__ = [
     "Situation",
     "Wait",
     "find_service",
+    "journal_of",
     "place",
     "published",
     "read_pin_map",

@@ -5,8 +5,6 @@ from collections.abc import AsyncGenerator, Callable
 from contextlib import aclosing, suppress
 from typing import Self
 
-import grpc
-
 from labnb.core import ReservationLost
 from labnb.sharing.calls import Call, procedures, translated
 from labnb.sharing.holding import Standing
@@ -14,6 +12,7 @@ from labnb.sharing.messages import SHARING_SERVICE, Message, sharing_messages
 from labnb.sharing.reservations import CHANNEL_OPTIONS, PATIENCE_S, Resources, force_request, names_of, reserve_request
 from labnb.sharing.situation import Situation, Wait, situation_from, wait_from
 from labnb.sharing.table import Mode
+from labnb.sharing.transport import grpc
 
 
 class AsyncHeld:

@@ -5,10 +5,7 @@ from typing import Any
 
 from labnb.core import LabnbError, PinMapError, ReservationError, ReservationLost, Reserved
 from labnb.sharing.messages import METHODS
-from labnb.sharing.needs import need
-
-need("grpc", "sharing instruments")
-import grpc  # noqa: E402  after the line that says what to install
+from labnb.sharing.transport import grpc
 
 ERROR_KEY = "labnb-error"
 _LONGEST_MS = 2**31 - 1

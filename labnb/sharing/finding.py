@@ -11,6 +11,7 @@ from pathlib import Path
 from typing import IO, cast
 
 from labnb.core import Flag, ReservationError, present_clock
+from labnb.sharing.journal import is_written
 from labnb.sharing.leases import process_start
 
 FOLDER_VARIABLE = "LABNB_SHARING"
@@ -80,12 +81,17 @@ def _first_line(command: list[str], complaints: IO[str]) -> str:
 def _found_soon(folder: Path) -> str | None:
     clock = present_clock()
     until = clock.monotonic() + _PUBLISHING_S
-    while clock.monotonic() < until:
+    while clock.monotonic() < until and is_written(journal_of(folder)):
         found = find_service(folder)
         if found:
             return found
         Flag().wait(0.05)
     return None
+
+
+def journal_of(folder: Path) -> Path:
+    """Return the file in which a service of this folder keeps its reservations."""
+    return folder / "reservations.jsonl"
 
 
 @contextmanager

@@ -3,10 +3,9 @@
 from collections.abc import Callable
 from enum import Enum
 
-import grpc
-
 from labnb.core import Mutex, ReservationLost
 from labnb.sharing.calls import kind_of, status_of
+from labnb.sharing.transport import grpc
 
 
 class _State(Enum):

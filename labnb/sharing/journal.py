@@ -9,7 +9,9 @@ from collections.abc import Iterable, Iterator, Mapping
 from io import TextIOWrapper
 from pathlib import Path
 
-from labnb.core import Json, ReservationError
+from labnb.core import Flag, Json, ReservationError
+
+_ATTEMPTS, _PROBE_S = 3, 0.05  # `is_written` takes the lock for a moment
 
 Entry = Mapping[str, Json]
 
@@ -21,14 +23,10 @@ class Journal:
         self.path = path
         self.lines = 0
         path.parent.mkdir(parents=True, exist_ok=True)
-        self._lock = (path.parent / f"{path.name}.lock").open("a")
-        try:
-            fcntl.flock(self._lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
-        except OSError as error:
+        self._lock = _lock_file(path).open("a")
+        if not any(self._locked() or Flag().wait(_PROBE_S) for _ in range(_ATTEMPTS)):
             self._lock.close()
-            raise ReservationError(
-                f"another service keeps its reservations in {path}; use that one, or another folder"
-            ) from error
+            raise ReservationError(f"another service keeps its reservations in {path}; use that one, or another folder")
         self._file: TextIOWrapper | None = None
 
     def entries(self) -> Iterator[dict[str, Json]]:
@@ -67,6 +65,13 @@ class Journal:
         self._file.flush()
         self.lines += 1
 
+    def _locked(self) -> bool:
+        try:
+            fcntl.flock(self._lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        except OSError:
+            return False
+        return True
+
     def close(self) -> None:
         """Let another process write."""
         self._close_file()
@@ -76,6 +81,22 @@ class Journal:
         if self._file is not None:
             self._file.close()
             self._file = None
+
+
+def is_written(path: Path) -> bool:
+    """Tell whether some process has this journal open."""
+    try:
+        with _lock_file(path).open("r") as lock:
+            fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
+    except FileNotFoundError:
+        return False
+    except OSError:
+        return True
+    return False
+
+
+def _lock_file(path: Path) -> Path:
+    return path.with_name(f"{path.name}.lock")
 
 
 def _line(entry: Entry) -> str:

@@ -2,11 +2,10 @@
 
 from pathlib import Path
 
-import grpc
-
 from labnb.core import PinMapError
 from labnb.sharing.calls import procedures, translated
 from labnb.sharing.messages import PIN_MAP_SERVICE, Message, pin_map_messages
+from labnb.sharing.transport import grpc
 
 
 class PinMapClient:

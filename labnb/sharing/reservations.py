@@ -4,8 +4,6 @@ from collections.abc import Callable, Iterable, Iterator
 from contextlib import suppress
 from typing import Self
 
-import grpc
-
 from labnb.core import ReservationLost
 from labnb.sharing.callers import introduction
 from labnb.sharing.calls import Call, milliseconds, procedures, translated
@@ -15,6 +13,7 @@ from labnb.sharing.messages import SHARING_SERVICE, Message, sharing_messages
 from labnb.sharing.places import Place
 from labnb.sharing.situation import Situation, Wait, situation_from, wait_from
 from labnb.sharing.table import Mode
+from labnb.sharing.transport import grpc
 
 TTL_S = 30.0
 """How long a reservation from another machine outlives its connection."""

@@ -25,15 +25,12 @@ from labnb.sharing.messages import (
     Message,
     Method,
 )
-from labnb.sharing.needs import need
 from labnb.sharing.peers import Peers
 from labnb.sharing.pin_map_service import PinMapService, SiteNotFound
 from labnb.sharing.registry import AlreadyRegistered, NotRegistered
 from labnb.sharing.session_service import InvalidRequest, SessionService
 from labnb.sharing.sharing_service import SharingService, Taken
-
-need("grpc", "sharing instruments")
-import grpc  # noqa: E402  after the line that says what to install
+from labnb.sharing.transport import grpc
 
 HOST = "127.0.0.1"
 _LONGEST_MESSAGE = 16 * 1024**2

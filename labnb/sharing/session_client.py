@@ -6,11 +6,10 @@ from functools import cached_property
 from types import TracebackType
 from typing import Any, Literal, NamedTuple, Self
 
-import grpc
-
 from labnb.sharing.callers import introduction
 from labnb.sharing.calls import milliseconds, procedures, translated
 from labnb.sharing.messages import SESSION_SERVICE, Message, session_messages
+from labnb.sharing.transport import grpc
 
 GRPC_SERVICE_INTERFACE_NAME = SESSION_SERVICE
 GRPC_SERVICE_CLASS = SESSION_SERVICE

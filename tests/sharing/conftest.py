@@ -17,6 +17,9 @@ from labnb.sharing import PinMapClient, ReservationClient, serving
 FULL = Path(__file__).parent / "full.pinmap"
 
 
+collect_ignore = ["ni_program.py"]  # for other interpreters
+
+
 class Service:
     """`labnb serve` with a folder of its own."""
 
@@ -115,11 +118,25 @@ def service():
     made.end()
 
 
+@pytest.fixture(scope="module")
+def new_process_service():
+    """Return a function that starts a service in a process of its own."""
+    made = []
+
+    def start(folder):
+        made.append(Service(folder))
+        made[-1].start()
+        return made[-1]
+
+    yield start
+    for each in made:
+        each.end()
+
+
 @pytest.fixture
-def process_service(tmp_path):
+def process_service(new_process_service, tmp_path):
     """A service in a process of its own that was just started."""
-    made = Service(tmp_path / "sharing")
-    made.start()
+    made = new_process_service(tmp_path / "sharing")
     yield made
     made.end()
 
