@@ -4,6 +4,7 @@ import getpass
 import os
 import socket
 from collections.abc import Mapping
+from functools import cache
 from pathlib import Path
 
 from labnb.sharing.leases import Lease, process_lease, process_start
@@ -48,6 +49,7 @@ def identify(peer: str, said: Mapping[str, str], peers: Peers) -> tuple[Holder, 
     return Holder(host, user, pid, said.get(NOTE, "")), lease
 
 
+@cache
 def this_machine() -> str:
     """Return a name that no other machine has, and this one only until it is started anew."""
     try:
