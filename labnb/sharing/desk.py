@@ -118,7 +118,8 @@ class Desk:
             left = self._keepers.get(token, [])
             if ended in left:
                 left.remove(ended)
-            self._seen_s[token] = present_clock().monotonic()
+            if token in self.table.holds:
+                self._seen_s[token] = present_clock().monotonic()
 
     def is_kept(self, token: int) -> bool:
         """Tell whether a keep-alive stream is open for this hold."""

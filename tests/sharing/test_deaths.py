@@ -50,6 +50,31 @@ def test_so_is_what_it_held_by_a_pin_map(service, pin_map, program, channel):
     assert time.monotonic() - began < 0.5
 
 
+MUTE = """
+import sys, grpc
+from labnb.sharing.calls import procedures
+from labnb.sharing.messages import SESSION_SERVICE, session_messages
+address, pin_map = sys.argv[1:]
+request = session_messages.ReserveSessionsRequest(pin_map_context={"pin_map_id": pin_map})
+answer = procedures(grpc.insecure_channel(address), SESSION_SERVICE)["ReserveSessions"](request)
+print("holds", len(answer.sessions), flush=True)
+sys.stdin.readline()
+"""
+
+
+def test_a_client_that_says_nothing_of_itself_is_known_by_its_connection(service, pin_map, program, channel):
+    victim = program(MUTE, service.address, pin_map)
+    assert victim.reads() == "holds 8"
+    sessions = SessionManagementClient(grpc_channel=channel)
+    context = PinMapContext(pin_map, None)
+    with pytest.raises(Reserved, match=f"process {victim.pid}"):
+        sessions.reserve_sessions(context)
+    began = time.monotonic()
+    victim.process.kill()
+    sessions.reserve_sessions(context, timeout=5).unreserve()
+    assert time.monotonic() - began < 0.5
+
+
 def test_a_killed_waiter_leaves_the_queue(client, holder, until):
     first, second, third = (holder("psu") for _ in range(3))
     queues = [first, second, third]

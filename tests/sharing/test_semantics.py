@@ -178,7 +178,7 @@ def test_a_registered_session_exists_for_who_reserves_it_and_its_annotations_are
     with sessions.reserve_session(everything, "Sense") as first:
         assert first.session_info.session_exists is False
     registered = session_messages.RegisterSessionsRequest(
-        sessions=[{"session": {"name": "DMM1"}, "annotations": {"mine": "kept", "labnb/token": "5"}}]
+        sessions=[{"session": {"name": "DMM1"}, "annotations": {"mine": "kept", "labnb/token": "5", "labnb/x": "5"}}]
     )
     raw["RegisterSessions"](registered)
     (session,) = raw["ReserveSessions"](request(pin_map, "Sense")).sessions
@@ -186,6 +186,7 @@ def test_a_registered_session_exists_for_who_reserves_it_and_its_annotations_are
     assert session.session_reserved
     assert session.annotations["mine"] == "kept"
     assert session.annotations["labnb/token"] != "5"
+    assert "labnb/x" not in session.annotations
 
 
 def test_reserving_all_registered_gives_sessions_without_channels(sessions, everything):
