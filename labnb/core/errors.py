@@ -5,6 +5,10 @@ LabnbError
 ├── PlanError         (ValueError)    the request cannot be measured; nothing has moved
 │   └── CellError     (SyntaxError)   the body of a cell breaks a rule; carries the cell's own line
 ├── BenchFileError    (ValueError)    a bench file cannot be what it says; carries file and lines
+├── PinMapError       (ValueError)    a pin map, or a request to one, names what cannot be; carries the name at fault
+├── ReservationError  (RuntimeError)  what instruments are shared with could not be asked, or refused
+│   ├── Reserved      (TimeoutError)  somebody else has the instrument, and kept it while we waited
+│   └── ReservationLost               what was reserved is another's now; nothing was sent
 ├── SchemaError       (TypeError)     a value does not fit what its variable recorded before
 ├── RecordError       (OSError)       a point or a run could not be stored or opened
 │   └── RunLocked                     another process writes this run
@@ -40,6 +44,26 @@ class BenchFileError(LabnbError, ValueError):
         super().__init__(message)
         self.file = file
         self.lines = lines
+
+
+class PinMapError(LabnbError, ValueError):
+    """A pin map, or a request to one, names what cannot be; `name` is what is at fault."""
+
+    def __init__(self, message: str, name: str = "") -> None:
+        super().__init__(message)
+        self.name = name
+
+
+class ReservationError(LabnbError, RuntimeError):
+    """The service that instruments are shared by could not be asked, or refused."""
+
+
+class Reserved(ReservationError, TimeoutError):
+    """Somebody else has reserved the instrument, and kept it while we waited; the text names who."""
+
+
+class ReservationLost(ReservationError):
+    """What was reserved is reserved no more: it was taken, or its lease ended; nothing was sent."""
 
 
 class SchemaError(LabnbError, TypeError):

@@ -1,3 +1,76 @@
-"""Instruments that several kernels share: reservations, pin maps, the service that keeps them, the SCPI gateway."""
+"""Instruments that several kernels share: reservations, pin maps, the service that keeps them.
 
-__all__: list[str] = []
+Names are loaded when they are used: the service and its clients need `pip install 'labnb[sharing]'`.
+"""
+
+from typing import TYPE_CHECKING
+
+if TYPE_CHECKING:
+    from labnb.sharing.async_reservations import AsyncHeld, AsyncReservationClient
+    from labnb.sharing.finding import find_service, journal_of, published, service_folder, start_service
+    from labnb.sharing.pin_map import PinMap
+    from labnb.sharing.pin_map_client import AsyncPinMapClient, PinMapClient
+    from labnb.sharing.pin_map_xml import read_pin_map
+    from labnb.sharing.places import Place, place
+    from labnb.sharing.reservations import Held, ReservationClient
+    from labnb.sharing.serving import serving
+    from labnb.sharing.situation import Queued, Reservation, Situation, Wait
+    from labnb.sharing.table import Holder
+
+_PLACES = {
+    "AsyncHeld": "async_reservations",
+    "AsyncPinMapClient": "pin_map_client",
+    "AsyncReservationClient": "async_reservations",
+    "Held": "reservations",
+    "Holder": "table",
+    "PinMap": "pin_map",
+    "PinMapClient": "pin_map_client",
+    "Place": "places",
+    "Queued": "situation",
+    "Reservation": "situation",
+    "ReservationClient": "reservations",
+    "Situation": "situation",
+    "Wait": "situation",
+    "find_service": "finding",
+    "journal_of": "finding",
+    "place": "places",
+    "published": "finding",
+    "read_pin_map": "pin_map_xml",
+    "service_folder": "finding",
+    "serving": "serving",
+    "start_service": "finding",
+}
+
+__all__ = [
+    "AsyncHeld",
+    "AsyncPinMapClient",
+    "AsyncReservationClient",
+    "Held",
+    "Holder",
+    "PinMap",
+    "PinMapClient",
+    "Place",
+    "Queued",
+    "Reservation",
+    "ReservationClient",
+    "Situation",
+    "Wait",
+    "find_service",
+    "journal_of",
+    "place",
+    "published",
+    "read_pin_map",
+    "service_folder",
+    "serving",
+    "start_service",
+]
+
+
+def __getattr__(name: str) -> object:
+    if name not in _PLACES:
+        raise AttributeError(f"module 'labnb.sharing' has no attribute {name!r}")
+    from importlib import import_module
+
+    value = getattr(import_module(f"labnb.sharing.{_PLACES[name]}"), name)
+    globals()[name] = value
+    return value
