@@ -94,6 +94,8 @@ def prepare(
         units={record.name: made for record, made in channels},
         channels=(*swept, *(made for _, made in channels), *find_channels(cell.names, names)),
         devices=tuple(_devices(cell.names, names)),
+        apart=request.thread,
+        apart_by="--thread",
     )
     return Prepared(job, function.__code__)
 
@@ -222,6 +224,7 @@ def _metadata(request: Request, source: str) -> dict[str, object]:
         "every_s": request.every_s,
         "plot": list(request.plot),
         "with": list(request.tasks),
+        "thread": request.thread,
         "python": platform.python_version(),
     }
 

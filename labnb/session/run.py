@@ -32,6 +32,7 @@ from labnb.session._channels import claims, snapshots
 from labnb.session._engine import Performance
 from labnb.session._gate import Order
 from labnb.session._resumed import Measured, check_same
+from labnb.session._stall import StallWatch
 from labnb.session.job import Job, View
 from labnb.session.outline import Outline
 from labnb.session.steps import Steps
@@ -339,7 +340,10 @@ class Run:
     def _companions(self) -> tuple[Callable[[], Awaitable[None]], ...]:
         if self._view is None:
             return ()
-        return (Ticker(self._view.update, on_error=self._view_failed, clock=self._clock).run,)
+        ticker = Ticker(self._view.update, on_error=self._view_failed, clock=self._clock)
+        if self._job.apart or not self._job.awaiting:
+            return (ticker.run,)
+        return (ticker.run, StallWatch(self._clock, self.warn, self._job.apart_by).run)
 
     def _view_failed(self, error: Exception) -> None:
         self.warn(f"the live view failed and was switched off: {_one_line(error)}")

@@ -1,5 +1,7 @@
 """Background tasks, dry runs and waiting without await, in a real kernel."""
 
+import re
+
 import pytest
 
 SETUP = """%load_ext labnb
@@ -54,7 +56,8 @@ def test_a_task_runs_by_itself_until_it_is_stopped_and_its_instruments_are_safe(
     ok(lab, "await asyncio.sleep(0.2)")
     assert lab.value("len(beats) > 3, simulated.output(3)") == "(True, True)"
     (printed,) = ok(lab, "%tasks")
-    assert "<task ramp: going>" in printed["text"]
+    assert re.search(r"ramp +task +going", printed["data"]["text/plain"])
+    assert "<td" in printed["data"]["text/html"]
     content, _ = lab.run(TASK.format(options="--start"))
     assert "going already" in content["evalue"]
     ok(lab, MEASURE.format(options="", points=3))
