@@ -11,13 +11,14 @@ collected in a second function, so that the plan is known and checked before any
 """
 
 import ast
-from collections.abc import Callable, Collection, Iterable, Sequence
+from collections.abc import Collection, Iterable, Sequence
 from dataclasses import dataclass, field
 from typing import NoReturn, cast
 
 from labnb.core import CellError
 from labnb.core.adaptive import POINT
 from labnb.notebook._syntax import (
+    SweepTest,
     assigned_names,
     awaits,
     is_adaptive_call,
@@ -35,9 +36,6 @@ BODY, SWEEPS, CHANNELS, TIME_AXIS = "__labnb_body__", "__labnb_sweeps__", "__lab
 _STEPS, _TICKS, _READS = "__labnb_steps", "__labnb_ticks", "__labnb_reads"
 
 FIRST_LINE = 2  # of the body: the first one of the cell is the magic's
-
-SweepTest = Callable[[ast.expr], bool]
-
 
 @dataclass(frozen=True, slots=True)
 class ChannelRecord:

@@ -5,7 +5,7 @@ import platform
 import sysconfig
 import types
 from collections import deque
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
 from functools import partial
 from itertools import islice
@@ -13,7 +13,7 @@ from typing import Any, cast
 
 from labnb.core import AdaptiveSweep, CellError, LoopAxis, PlanError, Sweep, nearest
 from labnb.instruments import Channel, Device, Instrument, Meta, channel, connection_of, device_of
-from labnb.notebook._syntax import is_sweep_call
+from labnb.notebook._syntax import SweepTest, is_sweep_call
 from labnb.notebook.cell import (
     BODY,
     CHANNELS,
@@ -24,7 +24,9 @@ from labnb.notebook.cell import (
     compile_cell,
     no_unit,
 )
+from labnb.notebook.equivalent import CellSession
 from labnb.notebook.request import Request
+from labnb.notebook.surroundings import Surroundings
 from labnb.notebook.task import known_task
 from labnb.session import (
     Job,
@@ -41,6 +43,7 @@ from labnb.session import (
 
 # The notebook's names may hold anything.
 Namespace = dict[str, Any]
+Named = tuple[tuple[ChannelRecord, Channel], ...]
 
 
 @dataclass(frozen=True, slots=True)
@@ -80,6 +83,7 @@ def prepare(
     channels = _channels(cell, _as_the_cell(functions[CHANNELS]), source, filename)
     swept = (target for each in targets.values() for target in each if target is not None)
     function = _as_the_cell(functions[BODY])
+    instruments = tuple(dict.fromkeys(find_instruments(cell.names, names)))
     body = _bind(cell, function, names, axes, request.every_s, channels)
     job = Job(
         request.name,
@@ -87,7 +91,7 @@ def prepare(
         body,
         cell.awaiting,
         axes,
-        tuple(dict.fromkeys(find_instruments(cell.names, names))),
+        instruments,
         _metadata(request, source),
         [companion_of(task, {}) for task in beside],
         targets=targets,
@@ -96,8 +100,32 @@ def prepare(
         devices=tuple(_devices(cell.names, names)),
         apart=request.thread,
         apart_by="--thread",
+        session=_session(request, source, cell, names, is_sweep, tasks or {}, channels, instruments),
     )
     return Prepared(job, function.__code__)
+
+
+def _session(
+    request: Request,
+    source: str,
+    cell: Cell,
+    names: Namespace,
+    is_sweep: SweepTest,
+    tasks: Mapping[str, Task],
+    channels: Named,
+    instruments: Sequence[Instrument],
+) -> CellSession:
+    aliases = [
+        next((name for name in sorted(names) if names[name] is each and not name.startswith("_")), None)
+        for each in instruments
+    ]
+    aliases += [device.name for device in _devices(cell.names, names)]
+    around = Surroundings(
+        {name: names[name] for name in cell.names if name in names},
+        [alias for alias in aliases if alias is not None],
+        {name: tasks[name] for name in request.tasks},
+    )
+    return CellSession(request, source, around, is_sweep, {record.name: made for record, made in channels})
 
 
 def _as_the_cell(function: types.FunctionType) -> types.FunctionType:
@@ -115,9 +143,6 @@ def _check_plot(request: Request, cell: Cell) -> None:
             raise PlanError(f"--plot {','.join(request.plot)}: {told}")
     if len(request.plot) not in (0, 2, 3):
         raise PlanError(f"--plot {','.join(request.plot)}: give x,y or, for a map, x,y,colour")
-
-
-Named = tuple[tuple[ChannelRecord, Channel], ...]
 
 
 def _channels(cell: Cell, evaluate: Callable[[], tuple[object, ...]], source: str, filename: str) -> Named:

@@ -88,6 +88,7 @@ def _bound(body: Callable[..., Any], inherited: list[str], names: Mapping[str, A
     def begin(stop: object) -> Any:  # what the user's code returns: None, or a coroutine
         return body(stop, **{name: names[name] for name in inherited})
 
+    begin.__labnb_body__ = body  # pyright: ignore[reportFunctionMemberAccess]  what the cell says, to be written out
     return begin
 
 

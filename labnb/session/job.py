@@ -15,6 +15,14 @@ BlockingBody = Callable[[Steps], None]
 AwaitingBody = Callable[[Steps], Awaitable[None]]
 
 
+class Coded(Protocol):
+    """The session behind a run."""
+
+    def code(self) -> str:
+        """Return Python that measures the same by `labnb.Measurement`. Raises PlanError for what that cannot do."""
+        ...
+
+
 @dataclass(frozen=True, slots=True)
 class Job:
     """What to run: the outline, the axes that are known beforehand, a body that walks through them, and its tasks.
@@ -39,6 +47,7 @@ class Job:
     devices: Sequence[Device] = ()
     apart: bool = False
     apart_by: str = ""
+    session: Coded | None = None
 
 
 class View(Protocol):

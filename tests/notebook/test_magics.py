@@ -1,6 +1,5 @@
 """The magics in a shell without a kernel: what they list, stop and complete, and that they take nothing from others."""
 
-import atexit
 import html
 import inspect
 
@@ -16,6 +15,7 @@ from labnb.notebook.completing import Known, body_names, offered
 from labnb.notebook.magics import load_ipython_extension, unload_ipython_extension
 from labnb.notebook.request import parse_line
 from labnb.notebook.task import parse_task_line
+from labnb.testing.shells import end_shell
 
 QUICK = '%%measure {line}\nfor v in sweep(0, 1, 3, "V"):\n    i: "A" = v\n'
 KNOWN = Known(runs=("iv", "map"), going=("iv", "ramp"), tasks=("ramp", "rinse"), tags=("good", "bad"))
@@ -23,18 +23,8 @@ BODY = 'for t in sweep([1]):\n    for (a, b) in sweep.zip([1], [2]):\n        vo
 
 
 @pytest.fixture
-def shell(tmp_path, monkeypatch):
-    monkeypatch.setenv("LABNB_DATA", str(tmp_path / "data"))
-    shell = InteractiveShell()
-    load_ipython_extension(shell)
-    yield shell
-    unload_ipython_extension(shell)
-    end(shell)
-
-
-def end(shell):
-    shell.atexit_operations()
-    atexit.unregister(shell.atexit_operations)
+def shell(shell_in, tmp_path):
+    return shell_in(tmp_path)
 
 
 def run(shell, code):
@@ -141,7 +131,7 @@ def test_a_magic_of_another_package_stays_what_it_is(tmp_path, capsys):
     unload_ipython_extension(shell)
     assert run(shell, "%runs x") == "theirs: x"
     assert "stop" not in shell.magics_manager.magics["line"]
-    end(shell)
+    end_shell(shell)
 
 
 def test_the_manuals_tell_every_option(shell):
