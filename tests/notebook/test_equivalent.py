@@ -29,7 +29,7 @@ BODIES = {
 for v in sweep(0, 1, 3, "V"):
     await psu.channel(1).set(voltage=v, current_limit=0.1).on()
     await asyncio.sleep(0)
-    seen: "V" = round((await psu.channel(1).get_voltage()).values, 1)
+    seen: "V" = round(await psu.channel(1).get_voltage(), 1)
 """,
     "records at two levels, and what is around them": """
 level["now"] = 7.0
@@ -143,7 +143,7 @@ with Measurement("iv") as session:
     @session.acquire(unit="V")
     async def seen(v):
         await psu.channel(1).set(voltage=v, current_limit=0.1).on()
-        return round((await psu.channel(1).get_voltage()).values, 1)
+        return round(await psu.channel(1).get_voltage(), 1)
 
     {name} = session.run()
 """
@@ -152,7 +152,7 @@ for t in sweep([280, 300], "K"):
     stage: "K" = t + 0.5
     for v in sweep(0, 1, 3, "V"):
         await psu.channel(1).set(voltage=v, current_limit=0.1).on()
-        seen: "V" = round((await psu.channel(1).get_voltage()).values, 1)
+        seen: "V" = round(await psu.channel(1).get_voltage(), 1)
 """
 
 
