@@ -37,6 +37,7 @@ _STEPS, _TICKS, _READS = "__labnb_steps", "__labnb_ticks", "__labnb_reads"
 
 FIRST_LINE = 2  # of the body: the first one of the cell is the magic's
 
+
 @dataclass(frozen=True, slots=True)
 class ChannelRecord:
     """A record whose annotation is a channel, `written` so, at a line of the cell; `reads`: its value comes from it."""

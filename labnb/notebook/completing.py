@@ -35,8 +35,8 @@ class Known:
 def body_names(body: str) -> tuple[str, ...]:
     """Return the axes and variables of a cell's body, which need not be complete.
 
-    >>> body_names('for v in sweep(0, 1, 3):\\n    i: "A" = ')
-    ('v', 'i')
+    >>> body_names('for v in sweep(0, 1, 3): i')
+    ('v',)
     """
     axes = [name.strip() for found in _LOOP.findall(body) for name in found.split(",")]
     records = [name for name in _RECORD.findall(body) if not iskeyword(name)]

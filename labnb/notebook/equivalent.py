@@ -164,7 +164,9 @@ class _Translation:
             last.statements += statements
             return
         if not inner:
-            self._refuse(statements[0], "what stands between a channel that is read and an inner sweep has no place in it")
+            self._refuse(
+                statements[0], "what stands between a channel that is read and an inner sweep has no place in it"
+            )
         self._functions.append(_Function(_hook("after", axis), f"after_{axis or 'all'}", statements))
 
     # ---- what a session cannot do

@@ -51,7 +51,9 @@ class Going:
         if not self.entries:
             return f"<p>{html.escape(_NOTHING)}</p>"
         head = _row("th", _HEADS)
-        return f"<table><thead>{head}</thead><tbody>{''.join(_row('td', e.texts) for e in self.entries)}</tbody></table>"
+        return (
+            f"<table><thead>{head}</thead><tbody>{''.join(_row('td', e.texts) for e in self.entries)}</tbody></table>"
+        )
 
 
 _NOTHING = "nothing is going on; a %%measure NAME -b cell begins a run, a %%task NAME cell makes a background task"

@@ -93,6 +93,26 @@ async def _measure(
     shell: InteractiveShell, request: Request, prepared: Prepared, filename: str, again: Path | None = None
 ) -> Run:
     __tracebackhide__ = True
+    run = _begin(shell, request, prepared, filename, again)
+    shell.user_ns[request.name] = run
+    if request.background:
+        return run
+    task = asyncio.current_task()
+    if task is None:
+        raise RuntimeError("a coroutine runs outside of a task")
+    with interrupts(task.cancel, prepared.code):
+        try:
+            return await run.foreground()
+        except asyncio.CancelledError:
+            while task.cancelling():
+                task.uncancel()
+            raise MeasureInterrupted(f"{run.kept} ({run.path})") from None
+        except Exception as error:  # noqa: BLE001  raised again at once, from the user's line on
+            raise shown_from(error, filename, shell) from error.__cause__
+
+
+def _begin(shell: InteractiveShell, request: Request, prepared: Prepared, filename: str, again: Path | None) -> Run:
+    __tracebackhide__ = True
 
     def show(failed: ErrorInfo) -> None:
         _, error, _ = failed
@@ -110,21 +130,7 @@ async def _measure(
     except LabnbError as error:
         raise shown_from(error, filename, shell) from error.__cause__
     _tag(run, request.tags)
-    shell.user_ns[request.name] = run
-    if request.background:
-        return run
-    task = asyncio.current_task()
-    if task is None:
-        raise RuntimeError("a coroutine runs outside of a task")
-    with interrupts(task.cancel, prepared.code):
-        try:
-            return await run.foreground()
-        except asyncio.CancelledError:
-            while task.cancelling():
-                task.uncancel()
-            raise MeasureInterrupted(f"{run.kept} ({run.path})") from None
-        except Exception as error:  # noqa: BLE001  raised again at once, from the user's line on
-            raise shown_from(error, filename, shell) from error.__cause__
+    return run
 
 
 def _tag(run: Run, tags: tuple[str, ...]) -> None:

@@ -111,7 +111,9 @@ def _check_together(request: Request) -> None:
         raise PlanError("--resume and --every: a run that follows the clock cannot be resumed; begin a new one")
     if not request.save and (request.resume or request.store is not None):
         other = "--resume" if request.resume else "--store"
-        raise PlanError(f"--no-save and {other}: nothing is kept that could be {'resumed' if request.resume else 'put there'}")
+        raise PlanError(
+            f"--no-save and {other}: nothing is kept that could be {'resumed' if request.resume else 'put there'}"
+        )
 
 
 def _take(words: list[str], position: int, found: dict[str, object]) -> int:
@@ -130,7 +132,7 @@ def _take(words: list[str], position: int, found: dict[str, object]) -> int:
         text, after = words[position + 1], position + 2
     else:
         raise PlanError(f"{word} needs a value\n\n{USAGE}")
-    if word not in ("--note",) and text.startswith("--") and not inline:
+    if word != "--note" and text.startswith("--") and not inline:
         raise PlanError(f"{word} needs a value, and {text} is an option\n\n{USAGE}")
     value = _value(word, text)
     field = _WITH_VALUE[word]

@@ -41,7 +41,9 @@ class Surroundings:
         from_notebook = f"; from the notebook: {', '.join(sorted(needed))}" if needed else ""
         told = f"# what %%measure {name} measures, as a session{from_notebook}"
         imports = "\n".join([*sorted(parts.imports), f"from labnb import {', '.join(sorted(parts.ours))}"])
-        return "\n\n".join([f"{told}\n{imports}", *(["\n".join(parts.constants)] if parts.constants else []), *parts.functions])
+        return "\n\n".join(
+            [f"{told}\n{imports}", *(["\n".join(parts.constants)] if parts.constants else []), *parts.functions]
+        )
 
 
 class _Parts:

@@ -64,7 +64,9 @@ class TaskMagics(Magics):
     def list_tasks(self, line: str) -> Going:
         """Show what is going on: runs and background tasks, those that failed, and tasks that are ready."""
         if line.strip():
-            raise UsageError(f"%tasks takes nothing, got {line.strip()!r}; %stop NAME ends one, %runs lists what was measured")
+            raise UsageError(
+                f"%tasks takes nothing, got {line.strip()!r}; %stop NAME ends one, %runs lists what was measured"
+            )
         return table(self._tasks, self._standing, self._shell.user_ns)
 
     @line_magic("runs")  # pyright: ignore[reportUntypedFunctionDecorator]  IPython does not say what it returns

@@ -37,7 +37,9 @@ class Apart(Generic[T]):
         here = asyncio.get_running_loop()
         self._ended, self._loop = here.create_future(), asyncio.new_event_loop()
         context = copy_context()  # what is printed goes to the cell that began it; what is used is noted by the run
-        thread = threading.Thread(target=context.run, args=(self._serve, self._loop, here), name=self._name, daemon=True)
+        thread = threading.Thread(
+            target=context.run, args=(self._serve, self._loop, here), name=self._name, daemon=True
+        )
         thread.start()
         while not self._ended.done():
             try:

@@ -35,7 +35,9 @@ class StallWatch:
                     self._judge(self._clock.monotonic() - begun, wall_ns)
         finally:
             if self._more:
-                self._report(f"the loop stood still {self._more} more times, for {self._more_s:.1f} s in all{self._advice}")
+                self._report(
+                    f"the loop stood still {self._more} more times, for {self._more_s:.1f} s in all{self._advice}"
+                )
 
     def _judge(self, took_s: float, wall_ns: int) -> None:
         if took_s < _PERIOD_S + STALLED_S:

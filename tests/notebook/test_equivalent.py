@@ -170,7 +170,9 @@ def test_a_cell_a_cell_in_a_thread_its_code_and_a_session_give_the_same_dataset(
 
 
 def test_the_code_of_a_cell_is_the_code_that_people_write(shell):
-    run(shell, f"%%measure iv --note 'dark, cold'\n{BODIES['records at two levels, and what is around them'].strip()}\n")
+    run(
+        shell, f"%%measure iv --note 'dark, cold'\n{BODIES['records at two levels, and what is around them'].strip()}\n"
+    )
     code = shell.user_ns["iv"].session.code()
     for line in (
         "with Measurement('iv', 'dark, cold') as session:",
@@ -190,7 +192,11 @@ REFUSED = {
     "a record under a condition": ('for v in sweep(range(3)):\n    if v:\n        y: "V" = v', 4, "condition"),
     "break": ('for v in sweep(range(3)):\n    y: "V" = v\n    if v > 1:\n        break', 4, "break"),
     "two sweeps": ('for v in sweep(range(3)):\n    y: "V" = v\nfor w in sweep(range(3)):\n    z: "V" = w', 4, "beside"),
-    "a record behind": ('for v in sweep([1]):\n    for w in sweep([1]):\n        y: "V" = v\n    z: "" = 1', 5, "after an"),
+    "a record behind": (
+        'for v in sweep([1]):\n    for w in sweep([1]):\n        y: "V" = v\n    z: "" = 1',
+        5,
+        "after an",
+    ),
     "a sweep of the body's": ('n = 3\nfor v in sweep(range(n)):\n    y: "V" = v', 3, "depends"),
     "a record outside": ('x: "" = 1\nfor v in sweep(range(3)):\n    y: "V" = v', 2, "once"),
 }

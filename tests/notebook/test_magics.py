@@ -19,7 +19,9 @@ from labnb.testing.shells import end_shell
 
 QUICK = '%%measure {line}\nfor v in sweep(0, 1, 3, "V"):\n    i: "A" = v\n'
 KNOWN = Known(runs=("iv", "map"), going=("iv", "ramp"), tasks=("ramp", "rinse"), tags=("good", "bad"))
-BODY = 'for t in sweep([1]):\n    for (a, b) in sweep.zip([1], [2]):\n        volt: "V" = 1\n    else:\n        amps: smu'
+BODY = (
+    'for t in sweep([1]):\n    for (a, b) in sweep.zip([1], [2]):\n        volt: "V" = 1\n    else:\n        amps: smu'
+)
 
 
 @pytest.fixture
@@ -182,4 +184,3 @@ def test_tab_works_in_a_shell(shell):
     assert completions(shell, "%%measure iv --with r") == ["ramp"]
     assert completions(shell, "%%measure i") == ["iv"]
     assert completions(shell, "%runs --tag g") == ["good"]
-
