@@ -120,16 +120,20 @@ def _begin(shell: InteractiveShell, request: Request, prepared: Prepared, filena
             error = shown_from(error, filename, shell)
         shell.showtraceback((type(error), error, error.__traceback__))
 
+    outputs = list[Output]()
+
+    def make_output(run: Run) -> Output:
+        outputs.append(Output(run, plot=request.plot, show_error=show if request.background else None))
+        return outputs[0]
+
     try:
-        run = Run(
-            prepared.job,
-            data_root(request.store) if request.save else _unsaved_root(),
-            lambda run: Output(run, plot=request.plot, show_error=show if request.background else None),
-            again=again,
-        ).start()
+        root = data_root(request.store) if request.save else _unsaved_root()
+        run = Run(prepared.job, root, make_output, again=again).start()
     except LabnbError as error:
         raise shown_from(error, filename, shell) from error.__cause__
     _tag(run, request.tags)
+    if request.background:
+        outputs[0].update()  # while the cell goes on: clients that run cells one by one lose what is shown later
     return run
 
 

@@ -56,6 +56,7 @@ def lab(tmp_path_factory):
     command += ["--ServerApp.port_retries=0", "--IdentityProvider.token=", f"--ServerApp.root_dir={root}"]
     command += [
         "--LabApp.expose_app_in_browser=True",
+        "--JupyterNotebookApp.expose_app_in_browser=True",
     ]
     with (private / "lab.log").open("w") as log:
         server = subprocess.Popen(command, env=env, stdout=log, stderr=subprocess.STDOUT)
@@ -188,7 +189,7 @@ def open_notebook(lab, chrome):
     url, root = lab
     contexts, opened = [], []
 
-    def open_it(cells=(), name="test.ipynb", kernel=True):
+    def open_it(cells=(), name="test.ipynb", kernel=True, client="lab"):
         path = root / name
         if cells:
             notebook = nbformat.v4.new_notebook(
@@ -200,8 +201,9 @@ def open_notebook(lab, chrome):
         contexts.append(context)
         page = context.new_page()
         errors = []
-        page.on("pageerror", lambda error: errors.append(str(error)))
-        page.goto(f"{url}/lab/tree/{name}?reset")
+        if client == "lab":  # Notebook's own page has some of its own
+            page.on("pageerror", lambda error: errors.append(str(error)))
+        page.goto(f"{url}/lab/tree/{name}?reset" if client == "lab" else f"{url}/notebooks/{name}")
         notebook = Notebook(page, path)
         opened.append((notebook, errors))
         if kernel:
