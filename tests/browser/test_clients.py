@@ -29,6 +29,12 @@ def wait_for_figure(page):
     page.wait_for_selector(".labnb-panel .bqplot path.line", state="attached", timeout=30_000)
 
 
+def wait_for_changes(page, times):
+    look = "() => document.querySelector('.labnb-panel .bqplot path.line').getAttribute('d')"
+    for _ in range(times):
+        page.wait_for_function(f"(before) => ({look})() !== before", arg=page.evaluate(look))
+
+
 @pytest.mark.parametrize("client", ["lab", "notebook"])
 def test_pause_stop_and_run_all_with_a_queue_behind_each_kind_of_run(open_notebook, client):
     after = "states = [*globals().get('states', []), wave.state.value, wave.points == int(wave.data.y.count())]\nstates"
@@ -40,7 +46,7 @@ def test_pause_stop_and_run_all_with_a_queue_behind_each_kind_of_run(open_notebo
         notebook.wait("cell.model.sharedModel.executionState === 'running'", place)
         wait_for_figure(notebook.page)
         notebook.page.locator(".labnb-panel").scroll_into_view_if_needed()
-        assert notebook.count_changes(notebook.paths, 1.0) >= 4
+        wait_for_changes(notebook.page, 4)
         notebook.page.locator(".labnb-pause").click()
         notebook.wait("document.querySelector('.labnb-state').innerText.includes('paused')")
         notebook.page.locator(".labnb-pause").click()
@@ -156,9 +162,7 @@ def test_voila_shows_the_figure_live_and_its_buttons_work(voila, page, tmp_path)
     url = voila([LOAD, measure("awaiting", "-b")])
     page.goto(url, timeout=60_000)
     wait_for_figure(page)
-    look = "() => document.querySelector('.labnb-panel .bqplot path.line').getAttribute('d')"
-    before = page.evaluate(look)
-    page.wait_for_function(f"(before) => ({look})() !== before", arg=before)
+    wait_for_changes(page, 4)
     page.locator(".labnb-pause").click()
     page.wait_for_function("() => document.querySelector('.labnb-state').innerText.includes('paused')")
     page.screenshot(path=str(tmp_path / "voila.png"))
