@@ -104,7 +104,7 @@ def make_matcher(
 ) -> Callable[[CompletionContext], SimpleMatcherResult]:
     """Return what IPython asks for completions."""
 
-    @context_matcher()
+    @context_matcher()  # pyright: ignore[reportUntypedFunctionDecorator]  IPython does not say what it returns
     def labnb_matcher(context: CompletionContext) -> SimpleMatcherResult:
         """Offer the words of labnb's magics."""
         body = context.full_text.partition("\n")[2]
