@@ -77,9 +77,9 @@ class Page:
         return any(text in str(model.get("value", "")) for model in self.models.values())
 
 
-@pytest.fixture
-def page(tmp_path, kernel_in):
-    kernel = kernel_in(tmp_path)
+@pytest.fixture(scope="module")
+def page(tmp_path_factory, shared_kernel_in):
+    kernel = shared_kernel_in(tmp_path_factory.mktemp("page"))
     assert kernel.run(LOAD)[0]["status"] == "ok"
     return Page(kernel)
 
@@ -115,14 +115,15 @@ def outputs(cell, kind):
     return [output for output in cell.outputs if output.output_type == kind]
 
 
-@pytest.mark.parametrize("kind", KINDS)
-def test_nbclient_runs_all_cells_in_order_behind_each_kind_of_run(tmp_path, kind):
-    cells = (LOAD, measure(kind, 30), "iv.state.value, iv.points", measure(kind, 30, "-b"), "await iv", "iv.points")
-    done = NotebookClient(notebook(*cells), resources={"metadata": {"path": str(tmp_path)}}, timeout=60).execute()
-    assert outputs(done.cells[2], "execute_result")[0].data["text/plain"] == "('done', 30)"
-    assert outputs(done.cells[5], "execute_result")[0].data["text/plain"] == "30"
-    shown = [output.data for cell in done.cells[1:] for output in outputs(cell, "display_data")]
-    assert any("image/png" in data for data in shown), shown
+def test_nbclient_runs_all_cells_in_order_behind_each_kind_of_run(tmp_path):
+    cells = [LOAD, "seen = []"]
+    for kind in KINDS:
+        cells += [measure(kind, 20), "seen.append((iv.state.value, iv.points))", measure(kind, 20, "-b"), "await iv"]
+    book = notebook(*cells, "seen")
+    done = NotebookClient(book, resources={"metadata": {"path": str(tmp_path)}}, timeout=60).execute()
+    assert outputs(done.cells[-1], "execute_result")[0].data["text/plain"] == str([("done", 20)] * 3)
+    for number in (2, 6, 10):
+        assert any("image/png" in output.data for output in outputs(done.cells[number], "display_data"))
 
 
 def test_nbclient_stops_at_a_cell_that_fails_and_shows_the_users_line(tmp_path):

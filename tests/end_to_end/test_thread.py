@@ -30,9 +30,9 @@ for k in sweep(range({points})):
 """
 
 
-@pytest.fixture
-def lab(tmp_path, kernel_in):
-    kernel = kernel_in(tmp_path)
+@pytest.fixture(scope="module")
+def lab(tmp_path_factory, shared_kernel_in):
+    kernel = shared_kernel_in(tmp_path_factory.mktemp("lab"))
     ok(kernel, SETUP)
     return kernel
 
@@ -53,11 +53,11 @@ def plain(lines):
 
 def test_a_cell_that_computes_holds_up_a_run_on_the_kernels_loop_which_says_so(lab):
     ok(lab, cell(options="-b"))
-    ok(lab, "await asyncio.sleep(0.3); block(2); await asyncio.sleep(0.5)")
+    ok(lab, "await asyncio.sleep(0.3); block(1.6); await asyncio.sleep(0.5)")
     ok(lab, "iv.stop(); await iv")
-    assert float(lab.value("longest_gap(iv)")) > 1.9
+    assert float(lab.value("longest_gap(iv)")) > 1.5
     (warning,) = eval(lab.value("iv.warnings"))
-    assert re.fullmatch(r"the kernel's loop stood still for [12]\.\d s at \d\d:\d\d:\d\d \(see --thread\)", warning)
+    assert re.fullmatch(r"the kernel's loop stood still for 1\.\d s at \d\d:\d\d:\d\d \(see --thread\)", warning)
     kept = lab.value("[line for line in (iv.path / 'events.ndjson').read_text().splitlines() if 'stood still' in line]")
     assert warning.replace("'", "\\'") in kept or warning in kept
 
@@ -66,7 +66,7 @@ def test_with_thread_a_cell_that_computes_holds_up_nothing(lab):
     ok(lab, "%%task beat\nwhile True:\n    beats.append(time.monotonic())\n    await asyncio.sleep(0.02)".strip())
     ok(lab, "beats = []")
     ok(lab, cell(options="-b --thread --with beat"))
-    ok(lab, "await asyncio.sleep(0.3); block(2); await asyncio.sleep(0.3)")
+    ok(lab, "await asyncio.sleep(0.3); block(1.6); await asyncio.sleep(0.2)")
     ok(lab, "iv.stop(); await iv")
     gap, beat = float(lab.value("longest_gap(iv)")), float(lab.value("float(np.diff(beats).max())"))
     print(f"with --thread: longest gap between points {gap * 1e3:.0f} ms, of its task {beat * 1e3:.0f} ms")
