@@ -3,6 +3,9 @@
 import ast
 from collections.abc import Callable, Iterator
 
+SweepTest = Callable[[ast.expr], bool]
+"""Says of an expression that a loop iterates whether it is a sweep."""
+
 _SCOPES = (ast.FunctionDef, ast.AsyncFunctionDef, ast.ClassDef, ast.Lambda)
 _COMPREHENSIONS = (ast.ListComp, ast.SetComp, ast.DictComp, ast.GeneratorExp)
 

@@ -1,18 +1,23 @@
 """`%load_ext labnb` and `%%measure`: what IPython calls."""
 
 import asyncio
+import atexit
+import shutil
 import sys
-from collections.abc import Coroutine, Mapping
+import tempfile
+from collections.abc import Callable, Coroutine, Mapping
 from functools import partial
 from pathlib import Path
 from typing import Any, cast
 
+from IPython.core.completer import CompletionContext, SimpleMatcherResult
 from IPython.core.interactiveshell import InteractiveShell
 from IPython.core.magic import Magics, cell_magic, magics_class
 
-from labnb.core import LabnbError, PlanError, sweep
+from labnb.core import LabnbError, PlanError, RecordError, sweep
+from labnb.notebook.completing import make_matcher
 from labnb.notebook.loop import MeasureInterrupted, interrupts
-from labnb.notebook.output import Output, session_output
+from labnb.notebook.output import ErrorInfo, Output, session_output
 from labnb.notebook.prepare import Prepared, prepare
 from labnb.notebook.request import USAGE, Request, parse_line
 from labnb.notebook.task_magics import TaskMagics
@@ -88,15 +93,7 @@ async def _measure(
     shell: InteractiveShell, request: Request, prepared: Prepared, filename: str, again: Path | None = None
 ) -> Run:
     __tracebackhide__ = True
-    try:
-        run = Run(
-            prepared.job,
-            data_root(request.store),
-            lambda run: Output(run, plot=request.plot, show_error=shell.showtraceback if request.background else None),
-            again=again,
-        ).start()
-    except LabnbError as error:
-        raise shown_from(error, filename, shell) from error.__cause__
+    run = _begin(shell, request, prepared, filename, again)
     shell.user_ns[request.name] = run
     if request.background:
         return run
@@ -114,6 +111,47 @@ async def _measure(
             raise shown_from(error, filename, shell) from error.__cause__
 
 
+def _begin(shell: InteractiveShell, request: Request, prepared: Prepared, filename: str, again: Path | None) -> Run:
+    __tracebackhide__ = True
+
+    def show(failed: ErrorInfo) -> None:
+        _, error, _ = failed
+        if isinstance(error, Exception):
+            error = shown_from(error, filename, shell)
+        shell.showtraceback((type(error), error, error.__traceback__))
+
+    outputs = list[Output]()
+
+    def make_output(run: Run) -> Output:
+        outputs.append(Output(run, plot=request.plot, show_error=show if request.background else None))
+        return outputs[0]
+
+    try:
+        root = data_root(request.store) if request.save else _unsaved_root()
+        run = Run(prepared.job, root, make_output, again=again).start()
+    except LabnbError as error:
+        raise shown_from(error, filename, shell) from error.__cause__
+    _tag(run, request.tags)
+    if request.background:
+        outputs[0].update()  # while the cell goes on: clients that run cells one by one lose what is shown later
+    return run
+
+
+def _tag(run: Run, tags: tuple[str, ...]) -> None:
+    if tags:
+        try:
+            run.stored.tag(*tags)
+        except RecordError as error:  # the measurement goes on; it can be tagged later
+            run.warn(str(error))
+
+
+def _unsaved_root() -> Path:
+    """Return a folder for runs that are not to be kept: it is gone when the kernel ends."""
+    root = tempfile.mkdtemp(prefix="labnb-not-saved-")
+    atexit.register(shutil.rmtree, root, ignore_errors=True)
+    return Path(root)
+
+
 async def _resume_cell(shell: InteractiveShell, tasks: Mapping[str, Task], path: Path) -> Run:
     """Go on with the run in `path` by the cell that began it, which is kept with the data."""
     __tracebackhide__ = True
@@ -123,7 +161,12 @@ async def _resume_cell(shell: InteractiveShell, tasks: Mapping[str, Task], path:
         raise PlanError(
             f"run {stored.run_id} was not begun by a cell; resume it by its session: await labnb.resume(path, session)"
         )
-    request = Request(stored.name, plot=_texts(stored.metadata.get("plot")), tasks=_texts(stored.metadata.get("with")))
+    request = Request(
+        stored.name,
+        plot=_texts(stored.metadata.get("plot")),
+        tasks=_texts(stored.metadata.get("with")),
+        thread=stored.metadata.get("thread") is True,
+    )
     _check_name_is_free(request.name, shell.user_ns)
     filename, source = register_source(shell, request.name, source)
     try:
@@ -155,21 +198,57 @@ def _await_measure(lines: list[str]) -> list[str]:
     return lines
 
 
+_OURS = (("cell", "measure"), ("cell", "task"), ("line", "tasks"), ("line", "stop"), ("line", "runs"))
+_matchers: list[Callable[[CompletionContext], SimpleMatcherResult]] = []
+
+
 def load_ipython_extension(shell: InteractiveShell) -> None:
-    """Give `%%measure` and `sweep` to a notebook. Loading it twice changes nothing."""
+    """Give `%%measure` and `sweep` to a notebook. Loading it twice changes nothing.
+
+    Magics that other packages have under these names stay theirs, but for `%%measure`.
+    """
     tasks = dict[str, Task]()
-    shell.register_magics(MeasureMagics(shell, tasks), TaskMagics(shell, tasks))
+    taken = _taken(shell)
+    magics = TaskMagics(shell, tasks)
+    for kind, name in taken:
+        magics.magics[kind].pop(name, None)
+    shell.register_magics(MeasureMagics(shell, tasks), magics)
+    if told := [f"{'%' if kind == 'line' else '%%'}{name}" for kind, name in taken if name != "measure"]:
+        sys.stderr.write(f"labnb: {', '.join(told)} belongs to another extension here, and stays what it was\n")
     if _await_measure not in shell.input_transformers_post:
         shell.input_transformers_post.append(_await_measure)
     shell.push({"sweep": sweep}, interactive=False)
     register_view(session_output)
     register_cells(partial(_resume_cell, shell, tasks))
+    _forget_matchers(shell)
+    _matchers.append(make_matcher(shell, tasks))
+    shell.Completer.custom_matchers.extend(_matchers)
+
+
+def _taken(shell: InteractiveShell) -> list[tuple[str, str]]:
+    """Return which magics of our names are there that are not ours."""
+    found = shell.magics_manager.magics
+    return [(kind, name) for kind, name in _OURS if name in found[kind] and not _is_ours(found[kind][name])]
+
+
+def _is_ours(magic: object) -> bool:
+    return isinstance(getattr(magic, "__self__", None), MeasureMagics | TaskMagics)
+
+
+def _forget_matchers(shell: InteractiveShell) -> None:
+    for matcher in _matchers:
+        if matcher in shell.Completer.custom_matchers:
+            shell.Completer.custom_matchers.remove(matcher)
+    _matchers.clear()
 
 
 def unload_ipython_extension(shell: InteractiveShell) -> None:
     """Take them away again."""
     shell.input_transformers_post[:] = [t for t in shell.input_transformers_post if t is not _await_measure]
-    for kind, name in (("cell", "measure"), ("cell", "task"), ("line", "tasks"), ("line", "stop")):
-        shell.magics_manager.magics[kind].pop(name, None)
+    magics = shell.magics_manager.magics
+    for kind, name in _OURS:
+        if _is_ours(magics[kind].get(name)):
+            magics[kind].pop(name)
+    _forget_matchers(shell)
     forget_view(session_output)
     register_cells(None)

@@ -2,29 +2,21 @@
 
 import ast
 import platform
-import sysconfig
 import types
-from collections import deque
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
-from functools import partial
-from itertools import islice
 from typing import Any, cast
 
 from labnb.core import AdaptiveSweep, CellError, LoopAxis, PlanError, Sweep, nearest
-from labnb.instruments import Channel, Device, Instrument, Meta, channel, connection_of, device_of
-from labnb.notebook._syntax import is_sweep_call
-from labnb.notebook.cell import (
-    BODY,
-    CHANNELS,
-    SWEEPS,
-    Cell,
-    ChannelRecord,
-    cell_error,
-    compile_cell,
-    no_unit,
-)
+from labnb.instruments import Channel, Instrument, channel
+from labnb.notebook._syntax import SweepTest, is_sweep_call
+from labnb.notebook.cell import compile_cell
+from labnb.notebook.compiled import Cell, ChannelRecord, cell_error, no_unit
+from labnb.notebook.equivalent import CellSession
+from labnb.notebook.pieces import BODY, CHANNELS, SWEEPS
+from labnb.notebook.reachable import find_channels, find_devices, find_instruments
 from labnb.notebook.request import Request
+from labnb.notebook.surroundings import Surroundings
 from labnb.notebook.task import known_task
 from labnb.session import (
     Job,
@@ -41,6 +33,7 @@ from labnb.session import (
 
 # The notebook's names may hold anything.
 Namespace = dict[str, Any]
+Named = tuple[tuple[ChannelRecord, Channel], ...]
 
 
 @dataclass(frozen=True, slots=True)
@@ -80,6 +73,7 @@ def prepare(
     channels = _channels(cell, _as_the_cell(functions[CHANNELS]), source, filename)
     swept = (target for each in targets.values() for target in each if target is not None)
     function = _as_the_cell(functions[BODY])
+    instruments = tuple(dict.fromkeys(find_instruments(cell.names, names)))
     body = _bind(cell, function, names, axes, request.every_s, channels)
     job = Job(
         request.name,
@@ -87,15 +81,41 @@ def prepare(
         body,
         cell.awaiting,
         axes,
-        tuple(dict.fromkeys(find_instruments(cell.names, names))),
+        instruments,
         _metadata(request, source),
         [companion_of(task, {}) for task in beside],
         targets=targets,
         units={record.name: made for record, made in channels},
         channels=(*swept, *(made for _, made in channels), *find_channels(cell.names, names)),
-        devices=tuple(_devices(cell.names, names)),
+        devices=tuple(find_devices(cell.names, names)),
+        apart=request.thread,
+        apart_by="--thread",
+        session=_session(request, source, cell, names, is_sweep, tasks or {}, channels, instruments),
     )
     return Prepared(job, function.__code__)
+
+
+def _session(
+    request: Request,
+    source: str,
+    cell: Cell,
+    names: Namespace,
+    is_sweep: SweepTest,
+    tasks: Mapping[str, Task],
+    channels: Named,
+    instruments: Sequence[Instrument],
+) -> CellSession:
+    aliases = [
+        next((name for name in sorted(names) if names[name] is each and not name.startswith("_")), None)
+        for each in instruments
+    ]
+    aliases += [device.name for device in find_devices(cell.names, names)]
+    around = Surroundings(
+        {name: names[name] for name in cell.names if name in names},
+        [alias for alias in aliases if alias is not None],
+        {name: tasks[name] for name in request.tasks},
+    )
+    return CellSession(request, source, around, is_sweep, {record.name: made for record, made in channels})
 
 
 def _as_the_cell(function: types.FunctionType) -> types.FunctionType:
@@ -113,9 +133,6 @@ def _check_plot(request: Request, cell: Cell) -> None:
             raise PlanError(f"--plot {','.join(request.plot)}: {told}")
     if len(request.plot) not in (0, 2, 3):
         raise PlanError(f"--plot {','.join(request.plot)}: give x,y or, for a map, x,y,colour")
-
-
-Named = tuple[tuple[ChannelRecord, Channel], ...]
 
 
 def _channels(cell: Cell, evaluate: Callable[[], tuple[object, ...]], source: str, filename: str) -> Named:
@@ -164,18 +181,6 @@ def _blocking(made: Channel) -> Callable[[], Any]:
     return lambda: recordable(made.get().result())
 
 
-def _devices(wanted: tuple[str, ...], names: Mapping[str, object]) -> Iterator[Device]:
-    """Yield the instruments of other people's drivers that have one of the names that the body uses."""
-    for name in wanted:
-        value = names.get(name)
-        if isinstance(value, _PLAIN) or type(value).__module__.partition(".")[0] in ("builtins", "labnb"):
-            continue
-        if hasattr(value, "snapshot_base") or connection_of(value) is not value:
-            found = device_of(value)
-            if found is not None:
-                yield found
-
-
 def _axes(cell: Cell, evaluate: Callable[[], Mapping[int, object]]) -> tuple[dict[int, LoopAxis], dict[int, Targets]]:
     axes, targets = dict[int, LoopAxis](), dict[int, Targets]()
     for key, values in evaluate().items():
@@ -222,95 +227,6 @@ def _metadata(request: Request, source: str) -> dict[str, object]:
         "every_s": request.every_s,
         "plot": list(request.plot),
         "with": list(request.tasks),
+        "thread": request.thread,
         "python": platform.python_version(),
     }
-
-
-def find_instruments(wanted: tuple[str, ...], names: Mapping[str, object]) -> Iterator[Instrument]:
-    """Yield the instruments that a body can reach by the names it uses, whatever they are held in.
-
-    It looks into functions, methods, containers and objects of the notebook's own, a few steps deep: what is not found
-    is made safe once it is used.
-    """
-    yield from (found for found in _reachable(wanted, names) if isinstance(found, Instrument))
-
-
-def find_channels(wanted: tuple[str, ...], names: Mapping[str, object]) -> Iterator[Channel]:
-    """Yield the channels that a body can reach, like `find_instruments`."""
-    yield from (found for found in _reachable(wanted, names) if isinstance(found, Channel))
-
-
-def _reachable(wanted: tuple[str, ...], names: Mapping[str, object]) -> Iterator[Instrument | Channel]:
-    seen = set[int]()
-    waiting = deque((names[name], 0) for name in wanted if name in names)
-    while waiting and len(seen) < _MOST_OBJECTS:
-        value, depth = waiting.popleft()
-        if id(value) in seen or isinstance(value, _PLAIN):
-            continue
-        seen.add(id(value))
-        if isinstance(value, Instrument | Channel):
-            yield value
-        if depth < _DEPTH and (isinstance(value, Meta) or not isinstance(value, Instrument)):
-            waiting.extend((inner, depth + 1) for inner in _held_by(value))
-
-
-_MOST_OBJECTS, _MOST_ITEMS, _DEPTH = 10_000, 100, 6
-_PLAIN = (str, bytes, bool, int, float, complex, type(None), types.ModuleType, types.BuiltinFunctionType)
-
-
-def _held_by(value: object) -> Iterator[object]:
-    """Yield what `value` refers to and may use when it is used."""
-    if isinstance(value, types.FunctionType):
-        yield from _used_by(value)
-    elif isinstance(value, types.MethodType):
-        yield from (value.__self__, value.__func__)
-    elif isinstance(value, partial):
-        call = cast("partial[object]", value)
-        yield from (call.func, *call.args, *call.keywords.values())
-    elif isinstance(value, dict | types.MappingProxyType):
-        yield from islice(tuple(cast("dict[object, object]", value).values()), _MOST_ITEMS)
-    elif isinstance(value, list | tuple | set | frozenset | deque):
-        yield from islice(cast("list[object]", value), _MOST_ITEMS)
-    else:
-        yield from _parts_of(value)
-
-
-def _parts_of(value: object) -> Iterator[object]:
-    """Yield the attributes of an object, and the methods of a class that was written in the notebook."""
-    yield from islice(tuple(cast("dict[str, object]", getattr(value, "__dict__", {})).values()), _MOST_ITEMS)
-    kind = value if isinstance(value, type) else type(value)
-    for base in kind.__mro__:
-        slots: object = base.__dict__.get("__slots__", ())
-        for slot in (slots,) if isinstance(slots, str) else cast("tuple[str, ...]", slots):
-            yield getattr(value, slot, None)
-        if base.__module__ == "__main__":
-            yield from islice(tuple(base.__dict__.values()), _MOST_ITEMS)
-
-
-def _used_by(function: types.FunctionType) -> Iterator[object]:
-    if not _is_installed(function):  # a library's globals are not the body's business
-        for name in _names_in(function.__code__):
-            if name in function.__globals__:
-                yield function.__globals__[name]
-    for cell in function.__closure__ or ():
-        try:
-            yield cell.cell_contents
-        except ValueError:  # not assigned yet
-            continue
-    yield from function.__defaults__ or ()
-    yield from (function.__kwdefaults__ or {}).values()
-
-
-def _is_installed(function: types.FunctionType) -> bool:
-    file: object = function.__globals__.get("__file__")
-    return str(function.__module__).partition(".")[0] == "labnb" or (
-        isinstance(file, str) and file.startswith(tuple(sysconfig.get_paths().values()))
-    )
-
-
-def _names_in(code: types.CodeType) -> Iterator[str]:
-    """Yield the names that a function uses, also in functions and comprehensions inside of it."""
-    yield from code.co_names
-    for constant in code.co_consts:
-        if isinstance(constant, types.CodeType):
-            yield from _names_in(constant)

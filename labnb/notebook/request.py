@@ -6,17 +6,22 @@ from dataclasses import dataclass
 from typing import Any, cast
 
 from labnb.core import PlanError, check_name, nearest
+from labnb.record import check_tag
 
-USAGE = """%%measure [NAME] [-b] [--every INTERVAL [--for DURATION]] [--plot X,Y] [--note TEXT] [--store FOLDER]
-          [--resume] [--with TASK,...] [--dry-run]
+USAGE = """%%measure [NAME] [-b] [--every INTERVAL [--for DURATION]] [--thread] [--with TASK,...] [--plot X,Y]
+          [--note TEXT] [--tag TAG,...] [--store FOLDER | --no-save] [--resume] [--dry-run]
 
 NAME            what the run is called, and the variable that holds it afterwards (default: run)
 -b, --background   return at once; later cells run while the measurement goes on
 --every 250ms   without a sweep around everything: measure the body again and again, on a drift-free schedule
 --for 5s        how long (with --every)
+--thread        a body with `await` runs on a loop of its own in a thread: other cells that compute do not hold it up
+                (a body without `await` always does); what it awaits must not belong to the notebook's loop
 --plot X,Y      which variables the live figure shows
 --note TEXT     kept with the data
+--tag TAG       marks the run: labnb.runs(tag="good") finds it
 --store FOLDER  where runs are kept (default: $LABNB_DATA or ./labnb-data)
+--no-save       only to try: the data are gone when the kernel ends
 --with TASK     background tasks (%%task cells) that go on beside it
 --dry-run       print what would be measured, and measure nothing
 --resume        go on with the latest run of this name if it was killed, stopped or failed; otherwise begin a new one"""
@@ -39,6 +44,9 @@ class Request:
     resume: bool = False
     dry_run: bool = False
     tasks: tuple[str, ...] = ()
+    thread: bool = False
+    tags: tuple[str, ...] = ()
+    save: bool = True
 
 
 def parse_duration(text: str, what: str) -> float:
@@ -56,7 +64,14 @@ def parse_duration(text: str, what: str) -> float:
     return seconds
 
 
-_FLAGS = {"-b": "background", "--background": "background", "--resume": "resume", "--dry-run": "dry_run"}
+_FLAGS = {
+    "-b": "background",
+    "--background": "background",
+    "--resume": "resume",
+    "--dry-run": "dry_run",
+    "--thread": "thread",
+    "--no-save": "save",
+}
 _WITH_VALUE = {
     "--every": "every_s",
     "--for": "for_s",
@@ -64,7 +79,14 @@ _WITH_VALUE = {
     "--note": "note",
     "--store": "store",
     "--with": "tasks",
+    "--tag": "tags",
 }
+_LISTS = ("--plot", "--with", "--tag")
+OPTIONS = (*_FLAGS, *_WITH_VALUE)
+"""All options, as they are written."""
+
+VALUED = tuple(_WITH_VALUE)
+"""Those that are followed by a value."""
 
 
 def parse_line(line: str) -> Request:
@@ -78,17 +100,28 @@ def parse_line(line: str) -> Request:
     while position < len(words):
         position = _take(words, position, found)
     request = Request(**found)  # pyright: ignore[reportArgumentType]  _take made each value of its field's type
+    _check_together(request)
+    return request
+
+
+def _check_together(request: Request) -> None:
     if request.for_s is not None and request.every_s is None:
         raise PlanError("--for needs --every: how often to measure, e.g. --every 250ms --for 5s")
     if request.resume and request.every_s is not None:
         raise PlanError("--resume and --every: a run that follows the clock cannot be resumed; begin a new one")
-    return request
+    if not request.save and (request.resume or request.store is not None):
+        other = "--resume" if request.resume else "--store"
+        raise PlanError(
+            f"--no-save and {other}: nothing is kept that could be {'resumed' if request.resume else 'put there'}"
+        )
 
 
 def _take(words: list[str], position: int, found: dict[str, object]) -> int:
     word, _, inline = words[position].partition("=") if words[position].startswith("--") else (words[position], "", "")
     if word in _FLAGS:
-        found[_FLAGS[word]] = True
+        if inline:
+            raise PlanError(f"{word} takes no value, got {inline!r}\n\n{USAGE}")
+        found[_FLAGS[word]] = word != "--no-save"
         return position + 1
     if word not in _WITH_VALUE:
         _take_name(word, found)
@@ -99,17 +132,20 @@ def _take(words: list[str], position: int, found: dict[str, object]) -> int:
         text, after = words[position + 1], position + 2
     else:
         raise PlanError(f"{word} needs a value\n\n{USAGE}")
+    if word != "--note" and text.startswith("--") and not inline:
+        raise PlanError(f"{word} needs a value, and {text} is an option\n\n{USAGE}")
     value = _value(word, text)
     field = _WITH_VALUE[word]
-    found[field] = (*cast("tuple[str, ...]", found.get(field, ())), *value) if word == "--with" else value
+    found[field] = (*cast("tuple[str, ...]", found.get(field, ())), *value) if word in ("--with", "--tag") else value
     return after
 
 
 def _value(option: str, text: str) -> Any:  # what the option's field holds
     if option in ("--every", "--for"):
         return parse_duration(text, option)
-    if option in ("--plot", "--with"):
-        return tuple(part.strip() for part in text.split(",") if part.strip())
+    if option in _LISTS:
+        parts = tuple(part.strip() for part in text.split(",") if part.strip())
+        return tuple(map(check_tag, parts)) if option == "--tag" else parts
     return text
 
 

@@ -19,6 +19,9 @@ NAME            what the task is called: %%measure --with NAME runs it beside th
 
 The body may `await`; without, it runs in a thread of its own and should end when told: while not stop.wait(0.5): ..."""
 
+OPTIONS = ("--start", "--on-error")
+"""All options, as they are written."""
+
 _BODY = "__labnb_task__"
 
 
@@ -41,19 +44,23 @@ def parse_task_line(line: str) -> TaskRequest:
         words = shlex.split(line.replace("--on-error=", "--on-error "))
     except ValueError as error:
         raise PlanError(f"%%task {line}: {error}\n\n{USAGE}") from None
-    start = "--start" in words
-    words = [word for word in words if word != "--start"]
-    on_error = "stop"
-    if "--on-error" in words:
-        place = words.index("--on-error")
-        on_error = words[place + 1] if place + 1 < len(words) else ""
-        del words[place : place + 2]
+    names, start, on_error = list[str](), False, "stop"
+    while words:
+        word = words.pop(0)
+        if word == "--start":
+            start = True
+        elif word == "--on-error":
+            on_error = words.pop(0) if words else "nothing"
+        elif word.startswith("-"):
+            raise PlanError(f"%%task does not know {word}; {nearest(word, OPTIONS)}\n\n{USAGE}")
+        else:
+            names.append(word)
     if on_error not in ("stop", "warn"):
         raise PlanError(f"--on-error is stop or warn, got {on_error!r}\n\n{USAGE}")
-    if len(words) != 1 or not words[0].isidentifier():
-        got = " ".join(words) or "nothing"
+    if len(names) != 1 or not names[0].isidentifier():
+        got = " ".join(names) or "nothing"
         raise PlanError(f"%%task needs one name of letters, digits and '_', got {got}\n\n{USAGE}")
-    return TaskRequest(words[0], start, "warn" if on_error == "warn" else "stop")
+    return TaskRequest(names[0], start, "warn" if on_error == "warn" else "stop")
 
 
 def compile_task(request: TaskRequest, source: str, filename: str, names: dict[str, Any]) -> Task:
@@ -81,6 +88,7 @@ def _bound(body: Callable[..., Any], inherited: list[str], names: Mapping[str, A
     def begin(stop: object) -> Any:  # what the user's code returns: None, or a coroutine
         return body(stop, **{name: names[name] for name in inherited})
 
+    begin.__labnb_body__ = body  # pyright: ignore[reportFunctionMemberAccess]  what the cell says, to be written out
     return begin
 
 

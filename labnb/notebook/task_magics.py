@@ -1,6 +1,5 @@
-"""`%%task`, `%tasks` and `%stop`: background tasks in a notebook."""
+"""`%%task`, `%tasks`, `%stop` and `%runs`: what goes on beside cells, and what was measured."""
 
-import sys
 from collections.abc import Callable
 
 from IPython.core.error import UsageError
@@ -8,9 +7,13 @@ from IPython.core.interactiveshell import InteractiveShell
 from IPython.core.magic import Magics, cell_magic, line_magic, magics_class
 from IPython.display import display
 
+from labnb.core import LabnbError
+from labnb.notebook import searching
+from labnb.notebook.going import Going, table, to_stop
 from labnb.notebook.task import USAGE, compile_task, parse_task_line
 from labnb.notebook.tracebacks import register_source, shown_from
-from labnb.session import Run, StandingTask, Task
+from labnb.record import Runs
+from labnb.session import StandingTask, Task
 
 
 @magics_class
@@ -44,27 +47,38 @@ class TaskMagics(Magics):
 
     @line_magic("stop")  # pyright: ignore[reportUntypedFunctionDecorator]  IPython does not say what it returns
     def stop_by_name(self, line: str) -> None:
-        """Stop a run or a background task: `%stop NAME`; `%stop` alone stops all."""
-        going = self._going()
-        name = line.strip()
-        if name and name not in going:
-            raise UsageError(f"nothing called {name!r} is going on; there is: {', '.join(going) or 'nothing'}")
-        for each in going if not name else (name,):
-            going[each].stop()
+        """Stop runs and background tasks: `%stop NAME ...`; `%stop all`, or `%stop` alone, stops all of them.
+
+        Their points are kept, their instruments are made safe. `await NAME` waits for the end of a run.
+        """
+        try:
+            found = to_stop(line.replace(",", " ").split())
+        except LabnbError as error:
+            raise UsageError(str(error)) from None
+        for each in found:
+            each.stop()
+        told = [each.run_id for each in found]
+        print(f"stopping {', '.join(told)}" if told else "nothing is going on")  # noqa: T201  that is its purpose
 
     @line_magic("tasks")  # pyright: ignore[reportUntypedFunctionDecorator]  IPython does not say what it returns
-    def list_tasks(self, line: str) -> None:
-        """Print the background tasks, and what is going on."""
-        going = self._going()
-        lines = [f"{name:20} {thing!r}" for name, thing in going.items()]
-        lines += [f"{name:20} ready: %%measure --with {name}" for name in self._tasks if name not in going]
-        sys.stdout.write("\n".join(lines or ["no background tasks; a %%task NAME cell makes one"]) + "\n")
+    def list_tasks(self, line: str) -> Going:
+        """Show what is going on: runs and background tasks, those that failed, and tasks that are ready."""
+        if line.strip():
+            raise UsageError(
+                f"%tasks takes nothing, got {line.strip()!r}; %stop NAME ends one, %runs lists what was measured"
+            )
+        return table(self._tasks, self._standing, self._shell.user_ns)
 
-    def _going(self) -> dict[str, StandingTask | Run]:
-        runs = {k: v for k, v in self._shell.user_ns.items() if isinstance(v, Run) and v.state.active}
-        return {name: task for name, task in self._standing.items() if task.going} | runs
+    @line_magic("runs")  # pyright: ignore[reportUntypedFunctionDecorator]  IPython does not say what it returns
+    def list_runs(self, line: str) -> Runs:
+        """List what was measured."""
+        try:
+            return searching.search_runs(line)
+        except LabnbError as error:
+            raise UsageError(str(error)) from None
 
 
+TaskMagics.list_runs.__doc__ = searching.USAGE
 TaskMagics.task.__doc__ = f"""Keep the body of this cell as a background task.
 
 ```

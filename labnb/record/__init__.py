@@ -14,7 +14,7 @@ from labnb.record.recorder import Recorder
 from labnb.record.resuming import Kept, find_unfinished, pace_of_latest
 from labnb.record.root import data_root
 from labnb.record.several import load
-from labnb.record.stored import StoredRun
+from labnb.record.stored import StoredRun, check_tag
 
 __all__ = [
     "FORMATS",
@@ -22,6 +22,7 @@ __all__ = [
     "Recorder",
     "Runs",
     "StoredRun",
+    "check_tag",
     "data_root",
     "export",
     "find_unfinished",

@@ -70,7 +70,7 @@ class StoredRun:
 
         Raises PlanError for a tag that is no text of 1 to 100 characters, RecordError if it cannot be written.
         """
-        checked = [_checked(tag) for tag in tags]
+        checked = [check_tag(tag) for tag in tags]
         self._change(lambda run: {"tags": [*sorted({*run.tags, *checked})]}, "tag", ", ".join(checked))
         return self
 
@@ -137,7 +137,8 @@ class StoredRun:
         return "<br>".join(lines)
 
 
-def _checked(tag: object) -> str:
+def check_tag(tag: object) -> str:
+    """Return `tag` as it is kept. Raises PlanError if it cannot be one."""
     text = tag.strip() if isinstance(tag, str) else ""
     if not text or len(text) > _TAG_LENGTH or not text.isprintable():
         raise PlanError(f"{tag!r} cannot be a tag; expected a text of 1 to {_TAG_LENGTH} characters in one line")

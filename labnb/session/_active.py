@@ -30,6 +30,11 @@ _sharing: set[_Running] = set()  # tasks that were started by themselves: they m
 _registered: list[bool] = []
 
 
+def under_way() -> tuple[object, ...]:
+    """Return the runs, and the tasks that go on by themselves, that have begun and not ended, oldest first."""
+    return tuple(_runs)
+
+
 def check_free(instruments: Sequence[Touched]) -> None:
     """Raise PlanError if a run that is under way uses one of `instruments`."""
     for run, used in _runs.items():

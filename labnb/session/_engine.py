@@ -1,11 +1,13 @@
-"""How a body is performed: as one task group, on this loop or in a lane of its own, until it ends in one of four ways."""
+"""How a body is performed: as one task group, on this loop or on one of its own, until it ends in one of four ways."""
 
 import asyncio
+import contextlib
 from collections.abc import Awaitable, Callable, Sequence
 from typing import cast
 
 from labnb.core import Event, LabnbError
 from labnb.instruments import Lane, Touched, watching
+from labnb.session._apart import Apart
 from labnb.session._gate import Halted, Interrupted, Order, translated
 from labnb.session.job import AwaitingBody, BlockingBody, Job
 from labnb.session.steps import Steps
@@ -31,12 +33,19 @@ class Performance:
         """What is done in the run's lane before the body begins."""
         self._body: asyncio.Task[None] | None = None
         self._cut = self._cancelled = False
+        self._apart = Apart(self._together, f"labnb {lane.name}") if job.apart and job.awaiting else None
 
     def cut(self) -> None:
         """Break off what the body awaits, because it shall stop. A blocking body leaves at its next point anyway.
 
         A body that has stopped at a point, or was cancelled, cleans up already: nobody breaks that off.
         """
+        if self._apart is not None:
+            self._apart.post(self._cut_here)
+        else:
+            self._cut_here()
+
+    def _cut_here(self) -> None:
         body = self._body
         if body is None or body.done() or body.cancelling() or self._steps.gate.leaving:
             return
@@ -46,10 +55,24 @@ class Performance:
 
     async def perform(self) -> Outcome:
         """Run the body and its companions; all have ended when this returns."""
-        try:
+        work: asyncio.Task[Outcome] | None = None
+        with contextlib.suppress(asyncio.CancelledError):
             async with asyncio.TaskGroup() as group:
                 beside = [group.create_task(_run(companion)) for companion in self._companions]
-                beside += [group.create_task(task.accompany(self._used, self._warn)) for task in self._job.tasks]
+                work = group.create_task(self._together() if self._apart is None else self._apart.run())
+                try:
+                    await asyncio.wait([work])
+                finally:
+                    if work.done():
+                        for companion in beside:
+                            companion.cancel()
+        return (Event.CANCEL, None) if work is None or work.cancelled() else work.result()
+
+    async def _together(self) -> Outcome:
+        """Run the body and its tasks on this loop; all have ended when this returns."""
+        try:
+            async with asyncio.TaskGroup() as group:
+                beside = [group.create_task(task.accompany(self._used, self._warn)) for task in self._job.tasks]
                 self._body = group.create_task(self._acquire())
                 await self._end_of(self._body)
                 for task in beside:

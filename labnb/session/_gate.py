@@ -71,7 +71,8 @@ class Gate:
             self._changed.notify_all()
             waiters = list(self._waiters)
         for loop, event in waiters:
-            loop.call_soon_threadsafe(event.set)
+            with contextlib.suppress(RuntimeError):  # a loop of the body's own, which has ended meanwhile
+                loop.call_soon_threadsafe(event.set)
         self._bell()
 
     def obey(self, pause_s: float = 0.0) -> None:
@@ -100,7 +101,8 @@ class Gate:
     async def _wait(self, condition: Callable[[], bool], timeout_s: float | None) -> None:
         event = asyncio.Event()
         waiter = (asyncio.get_running_loop(), event)
-        self._waiters.add(waiter)
+        with self._changed:
+            self._waiters.add(waiter)
         try:
             async with asyncio.timeout(timeout_s):
                 while not condition():
@@ -109,4 +111,5 @@ class Gate:
         except TimeoutError:
             return
         finally:
-            self._waiters.discard(waiter)
+            with self._changed:
+                self._waiters.discard(waiter)

@@ -15,13 +15,22 @@ BlockingBody = Callable[[Steps], None]
 AwaitingBody = Callable[[Steps], Awaitable[None]]
 
 
+class Coded(Protocol):
+    """The session behind a run."""
+
+    def code(self) -> str:
+        """Return Python that measures the same by `labnb.Measurement`. Raises PlanError for what that cannot do."""
+        ...
+
+
 @dataclass(frozen=True, slots=True)
 class Job:
     """What to run: the outline, the axes that are known beforehand, a body that walks through them, and its tasks.
 
     `targets` are the channels that axes set, in the order of what is in lock-step, `units` those that know the unit of
     a variable, `channels` all that the body is known to use; `devices` are the instruments of other people's drivers
-    that are described in the metadata.
+    that are described in the metadata. With `apart` an awaiting body runs on a loop of its own, in a thread; else
+    `apart_by` says what would have it do so, to be suggested when it stands still with everybody else.
     """
 
     name: str
@@ -36,6 +45,9 @@ class Job:
     units: Mapping[str, Channel] = field(default_factory=dict[str, Channel])
     channels: Sequence[Channel] = ()
     devices: Sequence[Device] = ()
+    apart: bool = False
+    apart_by: str = ""
+    session: Coded | None = None
 
 
 class View(Protocol):

@@ -17,6 +17,7 @@ from labnb.core import (
     Group,
     LifecycleError,
     PlainPoint,
+    PlanError,
     RunCancelled,
     Sink,
     State,
@@ -32,7 +33,8 @@ from labnb.session._channels import claims, snapshots
 from labnb.session._engine import Performance
 from labnb.session._gate import Order
 from labnb.session._resumed import Measured, check_same
-from labnb.session.job import Job, View
+from labnb.session._stall import StallWatch
+from labnb.session.job import Coded, Job, View
 from labnb.session.outline import Outline
 from labnb.session.steps import Steps
 
@@ -137,6 +139,13 @@ class Run:
     def outline(self) -> Outline:
         """Its loops and sections."""
         return self._job.outline
+
+    @property
+    def session(self) -> Coded:
+        """The session behind it; `.code()` is its Python. Raises PlanError for a run that no cell began."""
+        if self._job.session is None:
+            raise PlanError(f"run {self.run_id} was not begun by a cell: the session that began it is in its own code")
+        return self._job.session
 
     @property
     def warnings(self) -> tuple[str, ...]:
@@ -339,7 +348,10 @@ class Run:
     def _companions(self) -> tuple[Callable[[], Awaitable[None]], ...]:
         if self._view is None:
             return ()
-        return (Ticker(self._view.update, on_error=self._view_failed, clock=self._clock).run,)
+        ticker = Ticker(self._view.update, on_error=self._view_failed, clock=self._clock)
+        if self._job.apart or not self._job.awaiting:
+            return (ticker.run,)
+        return (ticker.run, StallWatch(self._clock, self.warn, self._job.apart_by).run)
 
     def _view_failed(self, error: Exception) -> None:
         self.warn(f"the live view failed and was switched off: {_one_line(error)}")

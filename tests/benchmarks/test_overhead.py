@@ -11,7 +11,8 @@ import time
 from labnb import Measurement
 from labnb.core import Axis, sweep
 from labnb.live import LiveView
-from labnb.notebook.cell import BODY, SWEEPS, compile_cell
+from labnb.notebook.cell import compile_cell
+from labnb.notebook.pieces import BODY, SWEEPS
 from labnb.session import Job, Run, forget_view, register_view
 
 OUTER, INNER = 10, 50_000

@@ -52,7 +52,7 @@ def jupyter_lab(command, private, folder, root=None):
     (settings / "notification.jupyterlab-settings").write_text('{"fetchNews": "false", "checkForUpdates": false}')
     options = ["--no-browser", "--allow-root", "--ip=127.0.0.1", f"--port={port}", "--ServerApp.port_retries=0"]
     options += ["--IdentityProvider.token=", f"--ServerApp.root_dir={root or folder}"]
-    options += ["--LabApp.expose_app_in_browser=True"]
+    options += ["--LabApp.expose_app_in_browser=True", "--JupyterNotebookApp.expose_app_in_browser=True"]
     with (private / "lab.log").open("w") as log:
         server = subprocess.Popen([*command, *options], cwd=folder, env=env, stdout=log, stderr=subprocess.STDOUT)
         url = f"http://127.0.0.1:{port}"
@@ -199,7 +199,7 @@ def open_notebook(lab, chrome):
     url, root = lab
     contexts, opened = [], []
 
-    def open_it(cells=(), name="test.ipynb", kernel=True):
+    def open_it(cells=(), name="test.ipynb", kernel=True, client="lab"):
         path = root / name
         if cells:
             notebook = nbformat.v4.new_notebook(
@@ -211,8 +211,9 @@ def open_notebook(lab, chrome):
         contexts.append(context)
         page = context.new_page()
         errors = []
-        page.on("pageerror", lambda error: errors.append(str(error)))
-        page.goto(f"{url}/lab/tree/{name}?reset")
+        if client == "lab":  # Notebook's own page has some of its own
+            page.on("pageerror", lambda error: errors.append(str(error)))
+        page.goto(f"{url}/lab/tree/{name}?reset" if client == "lab" else f"{url}/notebooks/{name}")
         notebook = Notebook(page, path)
         opened.append((notebook, errors))
         if kernel:

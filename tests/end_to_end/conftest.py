@@ -41,9 +41,7 @@ class Kernel:
         self.manager.cleanup_resources()
 
 
-@pytest.fixture
-def kernel_in():
-    """Return a function that starts a kernel in a folder."""
+def _kernels():
     started = []
 
     def start(folder):
@@ -54,3 +52,15 @@ def kernel_in():
     yield start
     for kernel in started:
         kernel.close()
+
+
+@pytest.fixture
+def kernel_in():
+    """Return a function that starts a kernel in a folder."""
+    yield from _kernels()
+
+
+@pytest.fixture(scope="module")
+def shared_kernel_in():
+    """Return a function that starts a kernel in a folder, for all tests of a module."""
+    yield from _kernels()

@@ -1,5 +1,7 @@
 """Background tasks, dry runs and waiting without await, in a real kernel."""
 
+import re
+
 import pytest
 
 SETUP = """%load_ext labnb
@@ -54,7 +56,8 @@ def test_a_task_runs_by_itself_until_it_is_stopped_and_its_instruments_are_safe(
     ok(lab, "await asyncio.sleep(0.2)")
     assert lab.value("len(beats) > 3, simulated.output(3)") == "(True, True)"
     (printed,) = ok(lab, "%tasks")
-    assert "<task ramp: going>" in printed["text"]
+    assert re.search(r"ramp +task +going", printed["data"]["text/plain"])
+    assert "<td" in printed["data"]["text/html"]
     content, _ = lab.run(TASK.format(options="--start"))
     assert "going already" in content["evalue"]
     ok(lab, MEASURE.format(options="", points=3))
@@ -76,6 +79,35 @@ def test_a_task_that_fails_by_itself_says_so_under_its_cell_and_is_made_safe(lab
     assert "task 'bad' failed: ValueError: broken" in updated["data"]["text/plain"]
     ok(lab, "await asyncio.sleep(0.1)")
     assert lab.value("simulated.output(3)") == "False"
+
+
+def test_tasks_lists_what_goes_on_and_what_has_failed_and_stop_ends_it_by_name_and_by_id(lab):
+    ok(lab, TASK.format(options="--start"))
+    ok(lab, MEASURE.format(options="-b", points=100_000))
+    ok(lab, "%%measure bad -b\nfor k in sweep(range(9)):\n    assert k < 3, 'no contact'\n    y: '' = k")
+    ok(lab, "session = labnb.Measurement('drift')\nsession.acquire(name='y')(lambda: 2.0)")
+    ok(lab, "drift = session.start(interval=0.05)\nawait asyncio.sleep(0.2)")
+    shown = lab.value("get_ipython().run_line_magic('tasks', '')")
+    for line in (r"ramp +task +going", r"iv +run +running +\d+ of 100000", r"drift +run +running"):
+        assert re.search(line, shown), shown
+    assert re.search(r"bad-\w+ +run +failed +3 of 9 +\S+ +AssertionError: no contact", shown), shown
+    (printed,) = [o for o in ok(lab, "%stop iv") if "text" in o]
+    assert "stopping iv-" in printed["text"]
+    assert lab.value("(await iv).state.value, drift.state.value") == "('stopped', 'running')"
+    ok(lab, "%stop {drift.run_id}")
+    assert lab.value("(await drift).state.value, simulated.output(3)") == "('stopped', True)"
+    ok(lab, "%stop all")
+    ok(lab, "await asyncio.sleep(0.2)")
+    assert lab.value("simulated.output(3)") == "False"
+
+
+def test_tab_and_the_manual_work_through_the_kernel(lab):
+    code = "%%measure iv --plot t,\nfor t in sweep([1]):\n    volts: 'V' = 1"
+    lab.client.complete(code, len("%%measure iv --plot t,"))
+    assert lab.client.get_shell_msg(timeout=20)["content"]["matches"] == ["t", "volts"]
+    content, _ = lab.run("%%measure?")
+    (page,) = content["payload"]
+    assert "--thread" in page["data"]["text/plain"]
 
 
 def test_a_dry_run_tells_the_plan_and_moves_nothing(lab, tmp_path):

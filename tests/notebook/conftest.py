@@ -6,3 +6,5 @@ import warnings
 with warnings.catch_warnings():
     warnings.simplefilter("ignore", DeprecationWarning)
     import bqplot  # noqa: F401 -- imported here for that reason only
+
+from labnb.testing.shells import shell_in  # noqa: F401  after bqplot; a fixture

@@ -5,7 +5,8 @@ import asyncio
 import pytest
 
 from labnb.core import Axis, CellError, PlanError, Point, Sweep, sweep
-from labnb.notebook.cell import BODY, SWEEPS, compile_cell
+from labnb.notebook.cell import compile_cell
+from labnb.notebook.pieces import BODY, SWEEPS
 from labnb.notebook.request import Request, parse_duration, parse_line
 from labnb.session import Steps
 

@@ -5,7 +5,7 @@ import functools
 import pytest
 
 from labnb.instruments import demo
-from labnb.notebook.prepare import find_instruments
+from labnb.notebook.reachable import find_instruments
 from labnb.sim import demo_bench, register
 
 
