@@ -9,6 +9,7 @@ Recorder.put ──> journal ──(one thread, every 0.25 s)──> chunk files
 from labnb.record.catalogue import Runs, runs
 from labnb.record.exporting import FORMATS, export
 from labnb.record.opening import open_run, recover
+from labnb.record.publishing import Publication, publish, publish_async
 from labnb.record.recorder import Recorder
 from labnb.record.resuming import Kept, find_unfinished, pace_of_latest
 from labnb.record.root import data_root
@@ -18,6 +19,7 @@ from labnb.record.stored import StoredRun
 __all__ = [
     "FORMATS",
     "Kept",
+    "Publication",
     "Recorder",
     "Runs",
     "StoredRun",
@@ -27,6 +29,8 @@ __all__ = [
     "load",
     "open_run",
     "pace_of_latest",
+    "publish",
+    "publish_async",
     "recover",
     "runs",
 ]

@@ -18,6 +18,8 @@ if TYPE_CHECKING:
     import pandas as pd
     import xarray as xr
 
+    from labnb.record.publishing import Publication
+
 _SHOWN = 30
 _HEADS = ("", "started", "name", "run", "state", "points", "measured", "over", "tags", "note")
 
@@ -72,6 +74,12 @@ class Runs(Sequence[StoredRun]):
         from labnb.record.several import load_tree  # it is needed only here, and takes xarray
 
         return load_tree([self.root / s.folder for s in self.summaries()], chunks=chunks)
+
+    def publish(self, url: str, **options: object) -> "list[Publication]":
+        """Send them below `url` one after the other, see `labnb.record.publish`; again, only what is missing."""
+        from labnb.record.publishing import publish  # it is needed only here
+
+        return [publish(self.root / s.folder, url, **options) for s in self.summaries()]
 
     def __repr__(self) -> str:
         return self.to_text(_SHOWN)
