@@ -23,7 +23,7 @@ DESCRIBING = ("run.json", "events.ndjson")
 
 @dataclass(frozen=True, slots=True)
 class Content:
-    """How large a file is, and its SHA-256. (Of a chunk that ends with its CRC the CRC says nothing: it is a constant.)"""
+    """How large a file is, and its SHA-256: the CRC of a chunk that ends with its own CRC is the same for every chunk."""
 
     size: int
     check: str

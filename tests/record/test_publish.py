@@ -552,7 +552,7 @@ def test_a_group_of_somebody_else_in_a_repository_is_left_alone(sealed, reposito
     session = again().writable_session("main")
     xr.Dataset({"a": ("x", [1.0])}).to_zarr(session.store, group=run.path.name, consolidated=False)
     session.commit("mine")
-    with pytest.raises(RecordError, match="has a group .* already, which is not this run"):
+    with pytest.raises(RecordError, match=r"has a group .* already, which is not this run"):
         run.publish(url, **options)
 
 
