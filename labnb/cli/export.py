@@ -31,14 +31,15 @@ def export_run(chosen: argparse.Namespace) -> int:
 
     if chosen.to is None and chosen.output is None:
         raise PlanError(f"which format? give --to {', --to '.join(_FORMATS)}, or --output with a name that ends in it")
-    run = open_run(_find(chosen.run_, chosen.store))
+    run = open_run(find_run(chosen.run_, chosen.store))
     output: str = chosen.output or run.run_id + suffix_of(str(chosen.to))
     for path in export(run, output, to=chosen.to, overwrite=chosen.overwrite):
         print(path)
     return 0
 
 
-def _find(given: str, store: str | None) -> Path:
+def find_run(given: str, store: str | None) -> Path:
+    """Return the folder of a run, given it or an id. Raises RecordError if there is none."""
     from labnb.record import data_root, runs
 
     if Path(given).exists():

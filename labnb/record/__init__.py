@@ -9,6 +9,7 @@ Recorder.put ──> journal ──(one thread, every 0.25 s)──> chunk files
 from labnb.record.catalogue import Runs, runs
 from labnb.record.exporting import FORMATS, export
 from labnb.record.opening import open_run, recover
+from labnb.record.publishing import Publication, publish, publish_async
 from labnb.record.ragged import ragged
 from labnb.record.recorder import Recorder
 from labnb.record.resuming import Kept, find_unfinished, pace_of_latest
@@ -19,6 +20,7 @@ from labnb.record.stored import StoredRun, check_tag
 __all__ = [
     "FORMATS",
     "Kept",
+    "Publication",
     "Recorder",
     "Runs",
     "StoredRun",
@@ -29,6 +31,8 @@ __all__ = [
     "load",
     "open_run",
     "pace_of_latest",
+    "publish",
+    "publish_async",
     "ragged",
     "recover",
     "runs",

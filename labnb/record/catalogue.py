@@ -2,7 +2,7 @@
 
 import html
 import os
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from datetime import UTC, date, datetime, time, timedelta
 from pathlib import Path
 from typing import TYPE_CHECKING, overload
@@ -17,6 +17,8 @@ from labnb.record.summary import Summary, look
 if TYPE_CHECKING:
     import pandas as pd
     import xarray as xr
+
+    from labnb.record.publishing import Publication
 
 _SHOWN = 30
 _HEADS = ("", "started", "name", "run", "state", "points", "measured", "over", "tags", "note")
@@ -72,6 +74,14 @@ class Runs(Sequence[StoredRun]):
         from labnb.record.several import load_tree  # it is needed only here, and takes xarray
 
         return load_tree([self.root / s.folder for s in self.summaries()], chunks=chunks)
+
+    def publish(
+        self, url: str, *, progress: "Callable[[int, int], None] | None" = None, **options: object
+    ) -> "list[Publication]":
+        """Send them below `url` one after the other, see `labnb.record.publish`; again, only what is missing."""
+        from labnb.record.publishing import publish  # it is needed only here
+
+        return [publish(self.root / s.folder, url, progress=progress, **options) for s in self.summaries()]
 
     def __repr__(self) -> str:
         return self.to_text(_SHOWN)

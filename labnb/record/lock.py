@@ -1,19 +1,71 @@
-"""One writer per run: a lock that the system releases when its holder dies, and that names its holder."""
+"""One writer per run: a lock that the system releases when its holder dies, and that names its holder.
+
+Linux and macOS lock the file by flock, Windows one byte of it far behind its text, by msvcrt. Where a network file system
+refuses flock (NFS without a lock service), POSIX's own locks are tried; where those are refused too, nothing is recorded.
+"""
 
 import contextlib
-import fcntl
+import errno
 import json
 import os
 import platform
-from collections.abc import Generator
+from collections.abc import Callable, Generator
+from importlib import import_module
 from pathlib import Path
+from typing import Any
 
 from labnb.core import RecordError, RunLocked
 from labnb.record.files import reason
 
+_BEHIND = 1 << 30  # where Windows locks: what is locked there cannot be read, and the holder's name must be
+_NOT_HERE = (errno.ENOLCK, errno.ENOTSUP, errno.EOPNOTSUPP, errno.ENOSYS)
+_HELD = (errno.EAGAIN, errno.EACCES, errno.EDEADLK)
+_CLOSED_WITH_FORK = getattr(os, "O_CLOEXEC", 0) | getattr(os, "O_BINARY", 0)
+
+Lock = Callable[[int, bool], None]
+"""Locks a descriptor, for itself alone or (True) together with others; raises OSError with one of _HELD if it is held."""
+
+
+def _by_flock(fcntl: Any) -> Lock:  # the module, which Windows has not
+    def lock(descriptor: int, shared: bool) -> None:
+        fcntl.flock(descriptor, (fcntl.LOCK_SH if shared else fcntl.LOCK_EX) | fcntl.LOCK_NB)
+
+    return lock
+
+
+def _by_record(fcntl: Any) -> Lock:  # as above
+    def lock(descriptor: int, shared: bool) -> None:
+        fcntl.lockf(descriptor, (fcntl.LOCK_SH if shared else fcntl.LOCK_EX) | fcntl.LOCK_NB)
+
+    return lock
+
+
+def by_msvcrt(msvcrt: Any) -> Lock:  # the module, which only Windows has
+    """Return how Windows locks. It knows no shared locks: for the moment of asking whether one is held, it is held."""
+
+    def lock(descriptor: int, shared: bool) -> None:
+        os.lseek(descriptor, _BEHIND, os.SEEK_SET)
+        msvcrt.locking(descriptor, msvcrt.LK_NBLCK, 1)
+        if shared:
+            os.lseek(descriptor, _BEHIND, os.SEEK_SET)
+            msvcrt.locking(descriptor, msvcrt.LK_UNLCK, 1)
+
+    return lock
+
+
+def _ways() -> tuple[Lock, ...]:
+    """Return how this system locks files, best first."""
+    if os.name == "nt":
+        return (by_msvcrt(import_module("msvcrt")),)
+    fcntl = import_module("fcntl")
+    return (_by_flock(fcntl), _by_record(fcntl))
+
+
+ways = _ways()
+
 
 def take_lock(path: Path, doing: str = "written") -> int:
-    """Return the descriptor that holds the lock until it is closed. Raises RunLocked, naming the holder.
+    """Return the descriptor that holds the lock until it is closed. Raises RunLocked, naming the holder, and RecordError.
 
     `doing` is what others are told is being done to the run.
 
@@ -21,17 +73,36 @@ def take_lock(path: Path, doing: str = "written") -> int:
     """
     descriptor = _open(path)
     try:
-        fcntl.flock(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
-    except BlockingIOError as error:
+        _lock(descriptor, shared=False)
+    except OSError as error:
         os.close(descriptor)
-        raise RunLocked(f"run {path.parent.name} is being {_holder(path)}") from error
+        if error.errno in _HELD:
+            raise RunLocked(f"run {path.parent.name} is being {_holder(path)}") from error
+        raise RecordError(
+            f"{path} cannot be locked: {reason(error)}; a run needs a disk that knows locks: record on a local one, or "
+            "mount this network drive with its lock service"
+        ) from error
     except BaseException:
         os.close(descriptor)
         raise
     with contextlib.suppress(OSError):  # who holds it is only a courtesy to the next one
         os.ftruncate(descriptor, 0)
-        os.pwrite(descriptor, json.dumps({"pid": os.getpid(), "host": platform.node(), "doing": doing}).encode(), 0)
+        os.lseek(descriptor, 0, os.SEEK_SET)
+        os.write(descriptor, json.dumps({"pid": os.getpid(), "host": platform.node(), "doing": doing}).encode())
     return descriptor
+
+
+def _lock(descriptor: int, *, shared: bool) -> None:
+    """Lock by the first way that this file system knows. Raises OSError: the last one's, or that it is held."""
+    for way in ways[:-1]:
+        try:
+            way(descriptor, shared)
+        except OSError as error:
+            if error.errno not in _NOT_HERE:
+                raise
+        else:
+            return
+    ways[-1](descriptor, shared)
 
 
 def is_locked(path: Path) -> bool:
@@ -40,15 +111,13 @@ def is_locked(path: Path) -> bool:
     A shared lock is tried: it never disturbs a writer that is there, and is let go at once if there is none.
     """
     try:
-        descriptor = os.open(path, os.O_RDONLY | os.O_CLOEXEC)
+        descriptor = os.open(path, os.O_RDONLY | _CLOSED_WITH_FORK)
     except OSError:
         return False
     try:
-        fcntl.flock(descriptor, fcntl.LOCK_SH | fcntl.LOCK_NB)
-    except BlockingIOError:
-        return True
-    except OSError:  # a file system without locks
-        return False
+        _lock(descriptor, shared=True)
+    except OSError as error:
+        return error.errno in _HELD  # else a file system without locks
     finally:
         os.close(descriptor)
     return False
@@ -58,8 +127,13 @@ def is_locked(path: Path) -> bool:
 def hold_folder(folder: Path) -> Generator[None]:
     """Let one process at a time change small files in `folder`; others wait the few milliseconds.
 
-    Where folders cannot be locked (NFS), of two changes at the same instant the later one wins.
+    Where folders cannot be locked (NFS, Windows), of two changes at the same instant the later one wins.
     """
+    if os.name == "nt":
+        yield
+        return
+    import fcntl
+
     descriptor = os.open(folder, os.O_RDONLY | os.O_CLOEXEC)
     try:
         with contextlib.suppress(OSError):
@@ -71,10 +145,10 @@ def hold_folder(folder: Path) -> Generator[None]:
 
 def _open(path: Path) -> int:
     try:
-        return os.open(path, os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o666)
+        return os.open(path, os.O_RDWR | os.O_CREAT | _CLOSED_WITH_FORK, 0o666)
     except OSError as first:
         try:
-            return os.open(path, os.O_RDONLY | os.O_CLOEXEC)
+            return os.open(path, os.O_RDONLY | _CLOSED_WITH_FORK)
         except OSError:
             raise RecordError(f"{path} cannot be opened to lock the run: {reason(first)}") from first
 

@@ -44,11 +44,12 @@ def load(path: Path | str, *, chunks: object = None) -> "xr.Dataset":
     folder, alive = _folder(Path(path)), False
     if (folder / "run.json").exists() or not (folder / "data.zarr").exists():
         alive = _settle(folder)
-        _check_files(folder)
+        check_files(folder)
     return _open_data(folder / "data.zarr", chunks, alive=alive)
 
 
-def _check_files(folder: Path) -> None:
+def check_files(folder: Path) -> None:
+    """Raise RecordError if a packed run lacks a chunk file: a reader would take it for "not measured"."""
     expected = RunFile.read(folder / "run.json").files
     try:
         found = count_files(folder / "data.zarr", expected)

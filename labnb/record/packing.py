@@ -110,8 +110,8 @@ def encode(data: bytes, packed: StoredArray) -> bytes:
 
 def decode(data: bytes, packed: StoredArray, path: Path) -> bytes:
     """Return the bytes that were packed. Raises RecordError if they are damaged."""
-    body, check = data[:-CHECK_BYTES], data[-CHECK_BYTES:]
-    if len(data) < CHECK_BYTES or check != _check(body):
+    body = data[:-CHECK_BYTES]
+    if not is_intact(data):
         raise RecordError(f"{path} is damaged: its checksum does not match; restore this file from a copy of the run")
     if not packed.compressed:
         return body
@@ -120,7 +120,13 @@ def decode(data: bytes, packed: StoredArray, path: Path) -> bytes:
     return bytes(numcodecs.Blosc().decode(body))
 
 
+def is_intact(data: bytes) -> bool:
+    """Whether a packed chunk ends with the checksum of what is before."""
+    return len(data) >= CHECK_BYTES and data[-CHECK_BYTES:] == _check(data[:-CHECK_BYTES])
+
+
 def _check(data: bytes) -> bytes:
+    """Return the CRC-32C of `data` as the bytes that zarr's codec `crc32c` writes."""
     import google_crc32c
 
     return int(google_crc32c.value(data)).to_bytes(CHECK_BYTES, "little")

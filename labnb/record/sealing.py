@@ -27,7 +27,9 @@ from labnb.record.materialiser import Materialiser
 from labnb.record.runfile import Packing, RunFile, packing_json
 
 GRACE_S = 5.0
-"""How long those who are just opening a store still find the chunk files that it had."""
+"""How long a run that has ended is left alone first."""
+READERS_S = 600.0
+"""How long those who have opened a store, and read it when they need it, still find the chunk files that it had."""
 
 
 def pack_run(folder: Path, stop: Callable[[], bool] = lambda: False) -> None:
@@ -125,8 +127,8 @@ class Packer:
                 with self._change:
                     self._busy = None
                     self._change.notify_all()
-            if again:
-                self.later(folder)
+            if again is not None:
+                self.later(folder, again)
 
     def _next(self) -> Path | None:
         with self._change:
@@ -141,18 +143,21 @@ class Packer:
             self._thread = None
             return None
 
-    def _do(self, folder: Path) -> bool:
-        """Do one step; return whether there is another."""
+    def _do(self, folder: Path) -> float | None:
+        """Do one step; return in how many seconds there is another, None if there is none."""
         try:
             packing = RunFile.read(folder / "run.json").packing
             if packing is Packing.OPEN:
                 pack_run(folder, lambda: self._stop)
-                return not self._stop
+                return None if self._stop else READERS_S
             if packing is Packing.BOTH:
+                packed_s = time.time() - (folder / "data.zarr" / "zarr.json").stat().st_mtime
+                if 0 <= packed_s < READERS_S:
+                    return READERS_S - packed_s
                 retire_run(folder)
         except (LabnbError, OSError, ValueError, KeyError) as error:
             _note(folder, error)
-        return False
+        return None
 
 
 def _note(folder: Path, error: Exception) -> None:

@@ -18,6 +18,8 @@ if TYPE_CHECKING:
 
     import xarray as xr
 
+    from labnb.record.publishing import Publication
+
 _TAG_LENGTH = 100
 
 
@@ -105,6 +107,22 @@ class StoredRun:
         from labnb.record.exporting import export  # it takes StoredRuns, so it is above
 
         return export(self, path, to=to, overwrite=overwrite)
+
+    def publish(
+        self, url: str, *, progress: "Callable[[int, int], None] | None" = None, **options: object
+    ) -> "Publication":
+        """Send it below `url` (s3://…, gs://…, az://…, file://…, icechunk+s3://…). See `labnb.record.publish`."""
+        from labnb.record.publishing import publish  # it opens runs, so it is above
+
+        return publish(self, url, progress=progress, **options)
+
+    async def publish_async(
+        self, url: str, *, progress: "Callable[[int, int], None] | None" = None, **options: object
+    ) -> "Publication":
+        """Send it below `url` while this loop goes on. See `labnb.record.publish`."""
+        from labnb.record.publishing import publish_async  # as above
+
+        return await publish_async(self, url, progress=progress, **options)
 
     def _file(self) -> RunFile:
         return RunFile.read(self.path / "run.json")

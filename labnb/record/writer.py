@@ -6,7 +6,9 @@ that fails (disk full) is kept as the run's trouble and repeated; every step of 
 
 import contextlib
 import os
+import queue
 import threading
+import time
 from collections.abc import Callable
 from dataclasses import dataclass, field, replace
 from pathlib import Path
@@ -14,7 +16,7 @@ from pathlib import Path
 import numpy as np
 
 from labnb.core import Group, RecordError, State
-from labnb.record.files import sync_path
+from labnb.record.files import begin_writing, sync_path
 from labnb.record.folder import write_note
 from labnb.record.journal import MAGIC, START, Batch, Scanner, slot
 from labnb.record.materialiser import Materialiser
@@ -30,11 +32,20 @@ class Touched:
 
     paths: set[Path] = field(default_factory=set[Path])
     lock: threading.Lock = field(default_factory=threading.Lock)
+    left: "queue.SimpleQueue[Path | None]" = field(default_factory=queue.SimpleQueue)
+    """Files that were left for the next one: nothing more comes for most of them, so the disk may have them now."""
+    _latest: dict[Path, Path] = field(default_factory=dict[Path, Path])
 
     def add(self, path: Path) -> None:
         """Remember a file, before the journal speaks of it."""
         with self.lock:
+            if path in self.paths:
+                return
             self.paths.add(path)
+        before = self._latest.get(path.parent, path)
+        self._latest[path.parent] = path
+        if before != path:
+            self.left.put(before)
 
     def take(self) -> set[Path]:
         """Return all files and forget them."""
@@ -60,7 +71,7 @@ class Follower:
     def __init__(self, journal: Path, store: Materialiser, run: RunFile, touched: Touched) -> None:
         self._store = store
         self._run = run
-        self._touched = touched
+        self.touched = touched
         self._scanner = Scanner(verify=False)
         store.texts = self._scanner.texts
         self._pending: list[Batch | Group] = []
@@ -113,7 +124,7 @@ class Follower:
     def _force(self, size: int) -> None:
         if size <= self._synced:
             return
-        taken = self._touched.take()
+        taken = self.touched.take()
         try:
             for path in taken:
                 sync_path(path)
@@ -122,7 +133,7 @@ class Follower:
                 sync_path(folder.parent)
         except BaseException:
             for path in taken:
-                self._touched.add(path)
+                self.touched.add(path)
             raise
         os.pwrite(self._fd, slot(size), len(MAGIC))
         os.fdatasync(self._fd)
@@ -176,7 +187,11 @@ class Follower:
 
 
 class Writer:
-    """Runs a follower's cycles in a thread, and on request in the caller's."""
+    """Runs a follower's cycles in a thread, and on request in the caller's.
+
+    Between two cycles the thread has the disk begin with array files that are left, so that it works while the next
+    ones are filled: what a cycle then still has to wait for is the last piece.
+    """
 
     def __init__(
         self, follower: Follower, period_s: float, trouble: Callable[[Exception | None], None], name: str
@@ -185,7 +200,7 @@ class Writer:
         self._follower = follower
         self._period_s = period_s
         self._trouble = trouble
-        self._stop = threading.Event()
+        self._left = follower.touched.left
         self._cycling = threading.Lock()
         self._thread = threading.Thread(target=self._loop, name=f"labnb record {name}", daemon=True)
 
@@ -195,8 +210,8 @@ class Writer:
 
     def stop(self) -> None:
         """End the thread; return when it has ended."""
-        self._stop.set()
         if self._thread.is_alive():
+            self._left.put(None)
             self._thread.join()
 
     def cycle(self) -> None:
@@ -206,7 +221,7 @@ class Writer:
 
     def _loop(self) -> None:
         failed = False
-        while not self._stop.wait(self._period_s):
+        while self._rest():
             try:
                 self.cycle()
             except Exception as error:  # noqa: BLE001  shown to a person by the next put, flush or close
@@ -216,3 +231,15 @@ class Writer:
                 if failed:
                     self._trouble(None)
                 failed = False
+
+    def _rest(self) -> bool:
+        """Return when the next cycle is due, False when there is to be none."""
+        due = time.monotonic() + self._period_s
+        while True:
+            try:
+                path = self._left.get(timeout=max(0.0, due - time.monotonic()))
+            except queue.Empty:
+                return True
+            if path is None:
+                return False
+            begin_writing(path)

@@ -26,7 +26,7 @@ from labnb.core import (
 )
 from labnb.instruments import Lane
 from labnb.live import Reading, Snapshot, Ticker, fraction
-from labnb.record import Recorder, StoredRun, load, open_run
+from labnb.record import Publication, Recorder, StoredRun, load, open_run, publish_async
 from labnb.session import _active
 from labnb.session._blocking import run_blocking, unbroken
 from labnb.session._channels import claims, snapshots
@@ -163,6 +163,12 @@ class Run:
     def stored(self) -> StoredRun:
         """It as it lies on disk, to tag, to note on, to export: `run.stored.tag("good")`. Also while it runs."""
         return open_run(self.path)
+
+    def publish(
+        self, url: str, *, progress: "Callable[[int, int], None] | None" = None, **options: object
+    ) -> Publication:
+        """Send it below `url` when it has ended, see `labnb.record.publish`; a notebook's loop goes on meanwhile."""
+        return run_blocking(lambda: publish_async(self, url, progress=progress, **options))
 
     @property
     def progress(self) -> float | None:

@@ -59,19 +59,36 @@ def test_a_put_costs_little_more_than_the_write_it_makes(tmp_path, columns, caps
     assert kept < 5 * written
 
 
+RANDOM = np.random.default_rng(1)
 ARRAYS = {
-    "100 000 float64": (np.random.default_rng(1).normal(size=100_000), 40, 0.9),
-    "1024 × 1024 uint16": (np.random.default_rng(1).integers(0, 4096, (1024, 1024), "u2"), 20, 0.8),
+    "100 000 float64": (RANDOM.normal(size=100_000), 40, 0.9),
+    "1024 × 1024 uint16": (RANDOM.integers(0, 4096, (1024, 1024), "u2"), 20, 0.8),
 }
+MOST_ROUNDS = 15
+NOISE = 0.15  # a disk that others use at the same time
 
 
+def bare_arrays(path, value, count):
+    """Return the seconds that numpy takes to write so many arrays into one file, and to force it to the disk."""
+    began = time.perf_counter()
+    with path.open("wb") as file:
+        for _ in range(count):
+            value.tofile(file)
+        os.fsync(file.fileno())
+    took = time.perf_counter() - began
+    path.unlink()
+    return took
+
+
+@pytest.mark.parametrize("loop", ["growing", "grid"])
 @pytest.mark.parametrize("kind", ARRAYS)
-def test_arrays_are_written_at_nearly_the_rate_of_numpy(tmp_path, capsys, kind):
+def test_arrays_are_written_at_nearly_the_rate_of_numpy(tmp_path, capsys, kind, loop):
     value, count, goal = ARRAYS[kind]
     recorder = Recorder.create(tmp_path, "bench", {})
     dims = tuple(Span(f"k{k}", size) for k, size in enumerate(value.shape))
-    recorder.declare(Group(0, (OpenAxis("n", 1.0),), (Variable("y", "V", value.dtype.str, dims),)))
-    places = iter(range(count * ROUNDS * 2))
+    axis = OpenAxis("n", 1.0) if loop == "growing" else Axis("n", tuple(range(count * MOST_ROUNDS)))
+    recorder.declare(Group(0, (axis,), (Variable("y", "V", value.dtype.str, dims),)))
+    places = iter(range(count * MOST_ROUNDS))
 
     def puts():
         began = time.perf_counter()
@@ -80,26 +97,20 @@ def test_arrays_are_written_at_nearly_the_rate_of_numpy(tmp_path, capsys, kind):
         recorder.flush()
         return time.perf_counter() - began
 
-    def plain():
-        began = time.perf_counter()
-        with (tmp_path / "plain").open("wb") as file:
-            for _ in range(count):
-                value.tofile(file)
-            os.fsync(file.fileno())
-        took = time.perf_counter() - began
-        (tmp_path / "plain").unlink()
-        return took
-
-    pairs = [(puts(), plain()) for _ in range(ROUNDS)]  # in turns: the disk is another one every second
-    ours, numpys = (min(times) for times in zip(*pairs, strict=True))
-    recorder.close(State.DONE)
+    pairs = list[tuple[float, float]]()
+    ratio = ours = numpys = 0.0
+    while len(pairs) < ROUNDS or (ratio < goal and len(pairs) < MOST_ROUNDS):
+        pairs.append((puts(), bare_arrays(tmp_path / "plain", value, count)))  # in turns: the disk changes every second
+        ours, numpys = (min(times) for times in zip(*pairs, strict=True))
+        ratio = numpys / ours
+    recorder.close(State.STOPPED)
     size = count * value.nbytes / 1e6
     with capsys.disabled():
         print(
-            f"\n  {kind:20} {size / ours:6.0f} MB/s   numpy.tofile and fsync {size / numpys:6.0f} MB/s"
-            f"   {numpys / ours:4.0%} (goal {goal:.0%})"
+            f"\n  {kind:20} {loop:8}{size / ours:6.0f} MB/s   numpy.tofile and fsync {size / numpys:6.0f} MB/s"
+            f"   {ratio:4.0%} (goal {goal:.0%})"
         )
-    assert ours < 4 * numpys
+    assert ratio > goal - NOISE
 
 
 def lateness(put):

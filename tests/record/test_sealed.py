@@ -4,6 +4,7 @@ import contextlib
 import json
 import os
 import shutil
+import time
 import warnings
 
 import numpy as np
@@ -12,7 +13,15 @@ import xarray as xr
 
 from labnb.core import Axis, Group, OpenAxis, Point, RecordError, RunLocked, Span, State, Variable
 from labnb.record import Recorder, load, materialiser, open_run, recover
+from labnb.record.runfile import Packing, RunFile
 from labnb.record.sealing import Packer, pack_run, packer, retire_run
+
+
+@pytest.fixture(autouse=True)
+def _no_readers(monkeypatch):
+    """Leave nobody time who has opened a store before."""
+    monkeypatch.setattr("labnb.record.sealing.READERS_S", 0.0)
+
 
 V = Axis("v", tuple(range(40)), "V")
 VARIABLES = (
@@ -255,3 +264,29 @@ def test_a_run_whose_document_is_damaged_still_reads_but_is_not_gone_on_with(rec
     check(load(path), 15)
     with pytest.raises(RecordError, match=r"cannot be resumed: its run\.json .* is damaged"):
         Recorder.resume(path, {})
+
+
+def test_who_opened_a_run_before_it_was_packed_reads_on(record, monkeypatch):
+    monkeypatch.setattr("labnb.record.sealing.READERS_S", 600.0)
+    monkeypatch.setattr("labnb.record.materialiser.PACK_AT_ONCE_BYTES", 1000)
+    recorder = record()
+    recorder.declare(Group(0, (Axis("v", tuple(range(10))),), (Variable("trace", "", "<f8", (Span("k", 1000),)),)))
+    for k in range(10):
+        recorder.put(Point(0, k, (np.full(1000, float(k)),), k + 1))
+    recorder.close(State.DONE)
+    packer.withdraw(recorder.path)
+    before = xr.open_zarr(recorder.data_path, chunks=None)
+    mine = Packer()
+    mine.later(recorder.path, 0.0)
+    with mine._change:
+        mine._change.wait_for(
+            lambda: mine._busy is None and mine._due and min(mine._due.values()) > time.monotonic() + 60
+        )
+    assert RunFile.read(recorder.path / "run.json").packing is Packing.BOTH
+    np.testing.assert_array_equal(before.trace.values[:, 7], np.arange(10.0))
+    mine.withdraw(recorder.path)
+    long_ago = time.time() - 3600
+    os.utime(recorder.data_path / "zarr.json", (long_ago, long_ago))
+    mine.later(recorder.path, 0.0)
+    mine.join()
+    assert RunFile.read(recorder.path / "run.json").packing is Packing.DONE
