@@ -1,3 +1,5 @@
 """What others see of a run over the network: the monitoring session's page, remote observers, mail."""
 
-__all__: list[str] = []
+from labnb.remote.observed import Observed
+
+__all__ = ["Observed"]
