@@ -22,7 +22,7 @@ from zlib import crc32
 import numpy as np
 from numpy.typing import NDArray
 
-from labnb.core import Axis, Group, LabnbError, OpenAxis, RecordError, Span, Variable
+from labnb.core import Axis, Group, LabnbError, LogAxis, OpenAxis, RecordError, Span, Variable
 from labnb.core.axes import LoopAxis
 from labnb.core.schema import Dim
 from labnb.core.values import Value
@@ -213,6 +213,8 @@ def _axis_document(axis: LoopAxis | Span) -> dict[str, Any]:  # JSON
     if isinstance(axis, Span):
         return {"name": axis.name, "size": axis.size}
     common = {"name": axis.name, "unit": axis.unit, "notes": axis.notes}
+    if isinstance(axis, LogAxis):
+        return common | {"log": True}
     if isinstance(axis, OpenAxis):
         return common | {"step": axis.step}
     others = [_axis_document(other) for other in axis.others]
@@ -254,6 +256,8 @@ def _axes_from(documents: Sequence[Mapping[str, Any]]) -> tuple[LoopAxis | Span,
 def _axis_from(document: Mapping[str, Any]) -> LoopAxis | Span:  # JSON
     if "size" in document:
         return Span(document["name"], document["size"])
+    if "log" in document:
+        return LogAxis(document["name"], unit=document["unit"], notes=document["notes"])
     if "step" in document:
         return OpenAxis(document["name"], document["step"], document["unit"], document["notes"])
     others = cast(tuple[Axis, ...], _axes_from(document.get("others", ())))

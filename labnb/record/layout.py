@@ -14,7 +14,7 @@ from typing import Any, cast
 
 import numpy as np
 
-from labnb.core import Axis, Group, Json, OpenAxis, SchemaError, Span, Variable
+from labnb.core import Axis, Group, Json, LogAxis, OpenAxis, SchemaError, Span, Variable
 from labnb.core.schema import TEXT
 from labnb.record.chunks import CHUNK_BYTES, GROWING_ITEMS, Tiling, tile
 from labnb.record.values import Storage, storage_of
@@ -176,7 +176,7 @@ class Layout:
         self._check_dim(dim.name, times)
 
     def _take_axis(self, axis: Axis | OpenAxis, times: set[str]) -> None:
-        if axis.name not in self._axes:
+        if axis.name not in self._axes and not isinstance(axis, LogAxis):
             self._coordinates[axis.name] = _coordinate(axis)
         known = self._axes.setdefault(axis.name, axis)
         if known is not axis and _meaning(known) != _meaning(axis):
@@ -224,10 +224,10 @@ class Layout:
 
     def time_names(self) -> dict[int, str]:
         """Return the name of the array of times of every group, by its index."""
-        if not self.groups:
-            return {}
         names = self._loop_time_names()
-        depths = [len(group.axes) for group in self.groups]
+        depths = [-1 if _is_log(group) else len(group.axes) for group in self.groups]
+        if max(depths, default=-1) < 0:
+            return names
         deepest = depths.index(max(depths))
         names[deepest] = _free(
             "t", "time_of_point", self._variables | set(self._sizes) | set(self._others) | set(names.values())
@@ -238,6 +238,9 @@ class Layout:
         """Return the names that hold whichever group is deepest, so that a deeper one later renames only one array."""
         names: dict[int, str] = {}
         for index, group in enumerate(self.groups):
+            if _is_log(group):
+                names[index] = group.dims[0]
+                continue
             loops = re.sub(r"\W+", "_", "_".join(group.dims)) or "once"
             taken = self._variables | set(self._sizes) | set(self._others) | set(names.values())
             names[index] = _free(f"t_{loops}", f"time_of_point_{loops}", taken)
@@ -245,13 +248,18 @@ class Layout:
 
     def arrays(self) -> list[StoredArray]:
         """Return every array of the store: coordinates, then times and variables group by group."""
-        stored = [self._coordinates[name] for name in (*self._axes, *self._others)]
+        stored = [self._coordinates[name] for name in (*self._axes, *self._others) if name in self._coordinates]
         names = self.time_names()
         for index, group in enumerate(self.groups):
             loops = tuple(axis.size for axis in group.axes)
             stored.append(_time_array(names[index], group, loops))
             stored.extend(_variable_array(v, group, loops, names[index]) for v in group.variables)
         return stored
+
+
+def _is_log(group: Group) -> bool:
+    """Whether the times of a group are the coordinate of its axis."""
+    return len(group.axes) == 1 and isinstance(group.axes[0], LogAxis)
 
 
 def _meaning(axis: Axis | OpenAxis) -> tuple[object, ...]:
