@@ -146,6 +146,14 @@ class LivePart:
         before = self._recorder.read(dim_of(log.column), 0, base), self._recorder.read(log.column, 0, base)
         return np.concatenate((before[0], times)), np.concatenate((before[1], values))
 
+    def latest(self, name: str, count: int) -> tuple[Times, Numbers]:
+        """Return the latest `count` entries of a logged variable, or more."""
+        with self._lock:
+            log = self._numbers[name]
+            if not log.base or count <= len(log.times):
+                return np.array(log.times[-count:], np.int64), np.array(log.values[-count:], np.float64)
+        return self.series(name)
+
     def items(self, name: str) -> "list[Item]":
         """Return what there is of a dataset, in the order of its columns."""
         found = list[Item]()
@@ -237,6 +245,10 @@ class StoredPart:
             times = data[dim_of(column)].values.astype("datetime64[ns]").astype(np.int64)
             self._series[name] = times, data[column].values.astype(np.float64)
         return self._series[name]
+
+    def latest(self, name: str, count: int) -> tuple[Times, Numbers]:  # noqa: ARG002  as LivePart's
+        """Return the latest `count` entries of a logged variable, or more."""
+        return self.series(name)
 
     def first(self, name: str) -> tuple[int, float]:
         """Return the first entry of a logged variable."""

@@ -58,7 +58,7 @@ class Readings:
         """
         times, values = self._series(name)
         if not len(times):
-            raise KeyError(f"nothing called {name!r} was logged in session {self.name!r}; {_choice(name, self.logged_variables())}")
+            raise KeyError(f"nothing called {name!r} was logged in session {self.name!r}; {nearest(name, sorted(self.logged_variables()))}")
         return seconds(times), values
 
     __getitem__ = logged_variable
@@ -82,6 +82,16 @@ class Readings:
         ts = seconds(times)
         later = ts >= timestamp
         return ts[later], values[later]
+
+    def latest(self, name: str, count: int) -> tuple[Floats, Floats]:
+        """Return (timestamps in s, values) of the latest `count` entries; two empty arrays if there is nothing."""
+        found, have = list[tuple[Times, Numbers]](), 0
+        for part in reversed(self._all_parts()):
+            if have < count and name in part.numbers:
+                found.insert(0, part.latest(name, count))
+                have += len(found[0][0])
+        times, values = [np.concatenate(each) for each in zip(*found, strict=True)] if found else (np.empty(0), np.empty(0))
+        return times[-count:] / 1e9, values[-count:]
 
     def _ends(self, parts: "Iterator[Part] | Sequence[Part]", which: str) -> dict[str, tuple[float, float]]:
         found = dict[str, tuple[float, float]]()
@@ -170,7 +180,7 @@ class Readings:
         for part in self._all_parts():
             found.extend(sorted(part.items(name), key=lambda item: item.time_ns))
         if not found:
-            raise KeyError(f"session {self.name!r} has no dataset {name!r}; {_choice(name, self.dataset_names())}")
+            raise KeyError(f"session {self.name!r} has no dataset {name!r}; {nearest(name, sorted(self.dataset_names()))}")
         return found
 
     # ---- as a whole
@@ -189,6 +199,8 @@ class Readings:
             stored = load(part.path)
             for column in map(str, stored.data_vars):
                 one = stored[[column]].rename({dim_of(column): "time"}).drop_attrs(deep=False)
+                name = str(one[column].attrs.get("long_name", column))
+                one[column].attrs |= {"units": self._units[name]} if name in self._units else {}
                 columns.setdefault(column, []).append(one)
         root = xr.Dataset(attrs={"session": self.name, **self._parameters, **self._texts})
         nodes = {column: _joined(pieces) for column, pieces in columns.items()}
@@ -197,12 +209,6 @@ class Readings:
     def stores(self) -> dict[str, Path]:
         """Return the zarr store of each part, by the name of its run; each opens by `xarray.open_zarr`."""
         return {part.run_id: part.store for part in self._all_parts()}
-
-
-def _choice(name: str, names: set[str]) -> str:
-    if not names:
-        return "there is nothing yet"
-    return f"there is: {', '.join(sorted(names))} ({nearest(name, sorted(names))})"
 
 
 def _joined(pieces: "list[xr.Dataset]") -> "xr.Dataset":
