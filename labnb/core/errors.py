@@ -8,6 +8,7 @@ LabnbError
 ├── SchemaError       (TypeError)     a value does not fit what its variable recorded before
 ├── RecordError       (OSError)       a point or a run could not be stored or opened
 │   └── RunLocked                     another process writes this run
+├── RemoteError       (OSError)       another computer, or the server for it, could not be reached or refuses
 ├── LifecycleError    (RuntimeError)  the run is in a state that does not allow this
 │   └── RunCancelled                  the run that is awaited was cancelled; its points are kept
 └── InstrumentError                   something between here and the instrument failed
@@ -51,6 +52,10 @@ class RecordError(LabnbError, OSError):
 
 class RunLocked(RecordError):
     """Another process (or another run of this one) writes the same folder."""
+
+
+class RemoteError(LabnbError, OSError):
+    """Another computer could not be reached, refuses, or does not speak as expected; or nobody can be served here."""
 
 
 class LifecycleError(LabnbError, RuntimeError):

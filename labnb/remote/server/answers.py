@@ -1,0 +1,147 @@
+"""What the API answers: the requests that remote observers have always made, word for word."""
+
+import asyncio
+import json
+import math
+from collections.abc import Callable
+from datetime import UTC, datetime
+from typing import cast
+
+import numpy as np
+from aiohttp import web
+
+from labnb.core import Json
+from labnb.remote.observed import Observed
+from labnb.remote.server.wire import json_text, numbers_text
+
+BODY_LIMIT = 16 * 1024
+"""Bytes of a request at most; the longest sensible one names a variable and a time."""
+
+BODY_TIMEOUT_S = 10.0
+SEND_TIMEOUT_S = 30.0
+"""How long a client may take nothing of an answer before it is cut off."""
+
+_ROWS = 2000
+_DAYS = ("Monday", "Tuesday", "Wednesday", "Thursday", "Friday", "Saturday", "Sunday")
+_MONTHS = (
+    *("January", "February", "March", "April", "May", "June"),
+    *("July", "August", "September", "October", "November", "December"),
+)
+
+
+class Answers:
+    """The session's numbers as answers; `now` gives the session's time in s since 1970."""
+
+    def __init__(self, observed: Observed, now: Callable[[], float]) -> None:
+        self._observed = observed
+        self._now = now
+
+    def routes(self) -> list[web.RouteDef]:
+        """Return what is asked where."""
+        return [
+            web.get("/api/logged_last_values", self.last_values),
+            web.get("/api/server_current_ts", self.current_ts),
+            web.get("/api/get_parameters", self.parameters),
+            web.post("/api/data_from_ts", self.data_from_ts),
+        ]
+
+    async def last_values(self, request: web.Request) -> web.Response:
+        """Answer with each variable's newest value."""
+        last = sorted(self._observed.logged_last_values().items())
+        return _answer([{"name": name, "value": value, "datestr": date_text(ts)} for name, (ts, value) in last])
+
+    async def current_ts(self, request: web.Request) -> web.Response:
+        """Answer with the time by which values are stamped."""
+        return _answer({"now": self._now()})
+
+    async def parameters(self, request: web.Request) -> web.Response:
+        """Answer with the parameters that are meant to be seen."""
+        return _answer(visible(self._observed.parameters()))
+
+    async def data_from_ts(self, request: web.Request) -> web.StreamResponse:
+        """Answer with the points of one variable from a time on, piece by piece: there may be millions."""
+        name, since = parse_request(await _body(request))
+        ts, values = self._observed.logged_data_fromtimestamp(name, since)
+        response = web.StreamResponse(headers={"Content-Type": "application/json; charset=utf-8"})
+        await response.prepare(request)
+        await send(request, response, b"[")
+        for begin in range(0, len(ts), _ROWS):
+            rows = np.column_stack((ts[begin : begin + _ROWS], values[begin : begin + _ROWS]))
+            text = numbers_text(rows)[1:-1]
+            await send(request, response, ("," * (begin > 0) + text).encode())
+            await asyncio.sleep(0)
+        await send(request, response, b"]")
+        await response.write_eof()
+        return response
+
+
+def visible(parameters: dict[str, float]) -> dict[str, float]:
+    """Return the parameters without those whose name starts with `_`."""
+    return {name: value for name, value in parameters.items() if not name.startswith("_")}
+
+
+def date_text(ts: float) -> str:
+    """Return a time as people read it, in local time.
+
+    >>> date_text(1795228990.0).startswith(("Friday", "Saturday"))
+    True
+    """
+    try:
+        local = datetime.fromtimestamp(ts, UTC).astimezone()
+    except (ValueError, OverflowError, OSError):
+        return f"{ts} s after 1970"
+    day, month = _DAYS[local.weekday()], _MONTHS[local.month - 1]
+    return f"{day} {local:%d} {month} {local.year} - {local:%H:%M:%S} (UTC{local:%z})"
+
+
+def parse_request(body: bytes) -> tuple[str, float]:
+    """Return what `{"name": ..., "last_ts": ...}` asks for. Raises HTTPBadRequest with the reason."""
+    try:
+        asked = cast(Json, json.loads(body))
+    except (ValueError, RecursionError) as error:
+        raise _bad(f"the body is not JSON: {str(error) or type(error).__name__}") from error
+    if not isinstance(asked, dict):
+        raise _bad('the body has to be an object: {"name": "a", "last_ts": 0}')
+    name, since = asked.get("name"), asked.get("last_ts")
+    if not isinstance(name, str):
+        raise _bad(f'"name" has to be the name of a variable, got {json.dumps(name)[:60]}')
+    return name, _time(since)
+
+
+def _time(since: Json) -> float:
+    try:
+        if not isinstance(since, bool) and isinstance(since, int | float) and math.isfinite(since):
+            return float(since)
+    except OverflowError:
+        pass
+    raise _bad(f'"last_ts" has to be a time in s since 1970, got {json.dumps(since)[:60]}')
+
+
+def _bad(reason: str) -> web.HTTPBadRequest:
+    return web.HTTPBadRequest(text=json.dumps({"error": reason}), content_type="application/json")
+
+
+async def _body(request: web.Request) -> bytes:
+    try:
+        async with asyncio.timeout(BODY_TIMEOUT_S):
+            return await request.read()
+    except TimeoutError:
+        reason = json.dumps({"error": f"the body did not arrive within {BODY_TIMEOUT_S:g} s"})
+        late = web.HTTPRequestTimeout(text=reason, content_type="application/json")
+        late.force_close()
+        raise late from None
+
+
+async def send(request: web.Request, response: web.StreamResponse, data: bytes) -> None:
+    """Send a piece of an answer; a client that takes nothing for SEND_TIMEOUT_S is cut off."""
+    try:
+        async with asyncio.timeout(SEND_TIMEOUT_S):
+            await response.write(data)
+    except TimeoutError:
+        if request.transport is not None:
+            request.transport.abort()
+        raise ConnectionResetError("the client does not take its answer") from None
+
+
+def _answer(value: object) -> web.Response:
+    return web.Response(text=json_text(cast("list[None]", value)), content_type="application/json")

@@ -1,0 +1,75 @@
+// What the page keeps of one variable: the points of the window, never more than LIMIT.
+
+const LIMIT = 12000;
+
+/** Return the places of at most three points a bucket: its lowest, its highest, its first gap. */
+function outstanding(values, begin, end, size) {
+  const places = [];
+  for (let low = begin; low < end; low += size) {
+    let [least, most, gap] = [-1, -1, -1];
+    for (let i = low; i < Math.min(low + size, end); i++) {
+      if (values[i] === null) { if (gap < 0) gap = i; continue; }
+      if (least < 0 || values[i] < values[least]) least = i;
+      if (most < 0 || values[i] > values[most]) most = i;
+    }
+    places.push(...[...new Set([least, most, gap])].filter((i) => i >= 0).sort((a, b) => a - b));
+  }
+  return places;
+}
+
+export class Series {
+  constructor() {
+    this.t = [];
+    this.v = [];
+  }
+
+  /** Add points in their order; `null` is NaN. */
+  extend(t, v) {
+    for (let i = 0; i < t.length; i++) {
+      this.t.push(t[i]);
+      this.v.push(v[i]);
+    }
+    if (this.t.length > LIMIT) this.#thin();
+  }
+
+  /** Forget what is older than `since`, but the newest of it: the curve comes in from the left. */
+  forget(since) {
+    let old = 0;
+    while (old + 1 < this.t.length && this.t[old + 1] < since) old++;
+    if (old > 200 || old > this.t.length / 2) {
+      this.t = this.t.slice(old);
+      this.v = this.v.slice(old);
+    }
+  }
+
+  // The older half loses points; the newer one is as it was logged.
+  #thin() {
+    const half = this.t.length >> 1;
+    const kept = outstanding(this.v, 0, half, 8);
+    this.t = [...kept.map((i) => this.t[i]), ...this.t.slice(half)];
+    this.v = [...kept.map((i) => this.v[i]), ...this.v.slice(half)];
+  }
+
+  get last() {
+    return this.t.length ? [this.t[this.t.length - 1], this.v[this.v.length - 1]] : null;
+  }
+
+  /** Return what a chart draws: what is no finite number is a gap. */
+  drawn() {
+    return [this.t, this.v.map((value) => (value !== null && Math.abs(value) < 9.9e37 ? value : null))];
+  }
+
+  /** Return lowest, mean, highest and how many of what is shown from `since` on. */
+  statistics(since) {
+    let [low, high, sum, count] = [Infinity, -Infinity, 0, 0];
+    for (let i = this.t.length - 1; i >= 0 && this.t[i] >= since; i--) {
+      const value = this.v[i];
+      if (value === null || Math.abs(value) >= 9.9e37) continue;
+      low = Math.min(low, value);
+      high = Math.max(high, value);
+      sum += value;
+      count++;
+    }
+    return count ? { low, high, mean: sum / count, count } : null;
+  }
+}
