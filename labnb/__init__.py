@@ -12,11 +12,13 @@ if TYPE_CHECKING:
     from labnb.instruments import Instrument, Meta, Parameter, channel, connect
     from labnb.instruments import demo as demo_bench
     from labnb.record import export, load, runs
+    from labnb.remote import AsyncSession
     from labnb.session import Bench, Measurement, resume
 
 __version__ = "0.1.0"
 
 _PLACES = {
+    "AsyncSession": ("labnb.remote", "AsyncSession"),
     "Bench": ("labnb.session", "Bench"),
     "Instrument": ("labnb.instruments", "Instrument"),
     "Measurement": ("labnb.session", "Measurement"),
@@ -33,6 +35,7 @@ _PLACES = {
 }
 
 __all__ = [
+    "AsyncSession",
     "Bench",
     "Instrument",
     "Measurement",

@@ -303,7 +303,9 @@ class Recorder:
         try:
             return read_growing(self.data_path, array, start, stop)
         except OSError as error:
-            raise RecordError(f"run {self.run_id}: {name!r} cannot be read from {self.data_path}: {reason(error)}") from error
+            raise RecordError(
+                f"run {self.run_id}: {name!r} cannot be read from {self.data_path}: {reason(error)}"
+            ) from error
 
     def update_metadata(self, extra: Mapping[str, object]) -> None:
         """Add to what describes the run: in `run.json` now, for readers of the data at the next commit."""

@@ -1,5 +1,6 @@
 """What others see of a run over the network: the monitoring session's page, remote observers, mail."""
 
 from labnb.remote.observed import Observed
+from labnb.remote.session import AsyncSession
 
-__all__ = ["Observed"]
+__all__ = ["AsyncSession", "Observed"]

@@ -154,9 +154,7 @@ def _wake(sleeper: "asyncio.Future[None]") -> None:
 
 
 @contextlib.contextmanager
-def interrupts(
-    loop: asyncio.AbstractEventLoop, stop: Callable[[], None], force: Callable[[], None]
-) -> Generator[None]:
+def interrupts(loop: asyncio.AbstractEventLoop, stop: Callable[[], None], force: Callable[[], None]) -> Generator[None]:
     """Have the first Ctrl-C call `stop` and the next ones `force`, on `loop`; then whoever had it before has it again."""
     if threading.current_thread() is not threading.main_thread():
         yield  # signals are the main thread's

@@ -114,4 +114,3 @@ def _places(function: Callable[..., object]) -> tuple[int, int]:
 def _name_of(task: object, number: int) -> str:
     name: object = getattr(task, "__name__", None) or getattr(getattr(task, "func", None), "__name__", None)
     return str(name) if name else f"task {number}"
-

@@ -90,7 +90,7 @@ def _hint(text: str) -> str:
     return ""
 
 
-def _checked(text: str, hysteresis: float | None, scale: float) -> float:
+def _checked(text: str, hysteresis: object, scale: float) -> float:
     if hysteresis is None:
         return _PART * scale
     if not (isinstance(hysteresis, int | float) and 0 <= hysteresis < math.inf):

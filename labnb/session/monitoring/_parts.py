@@ -237,7 +237,7 @@ class StoredPart:
         every = self.data.data_vars.items()
         return {str(v.attrs.get("long_name", c)): str(v.attrs["units"]) for c, v in every if "units" in v.attrs}
 
-    def series(self, name: str, since_ns: int | None = None) -> tuple[Times, Numbers]:  # noqa: ARG002  as LivePart's
+    def series(self, name: str, since_ns: int | None = None) -> tuple[Times, Numbers]:
         """Return times and values of a logged variable."""
         data = self.data
         if name not in self._series:
@@ -246,7 +246,7 @@ class StoredPart:
             self._series[name] = times, data[column].values.astype(np.float64)
         return self._series[name]
 
-    def latest(self, name: str, count: int) -> tuple[Times, Numbers]:  # noqa: ARG002  as LivePart's
+    def latest(self, name: str, count: int) -> tuple[Times, Numbers]:
         """Return the latest `count` entries of a logged variable, or more."""
         return self.series(name)
 
@@ -311,4 +311,3 @@ def check_not_written(parts: list[StoredPart], session: str) -> None:
                 f"session {session!r} is being written already (run {part.run_id} in {part.path}); close it there, or look "
                 "at it by AsyncSession(name, readonly=True)"
             )
-

@@ -8,7 +8,7 @@ import math
 import pickle
 import sqlite3
 import warnings
-from collections.abc import Collection, Iterator, Mapping
+from collections.abc import Collection, Generator, Mapping
 from pathlib import Path
 from typing import Any
 
@@ -29,7 +29,9 @@ def find_sqlite(path: Path, *, explicit: bool) -> Path | None:
     with file.open("rb") as opened:
         is_sqlite = opened.read(len(_MAGIC)) == _MAGIC
     if explicit and not is_sqlite:
-        raise RecordError(f"{file} is no SQLite file; expected a session of the reference package, or a name without .db")
+        raise RecordError(
+            f"{file} is no SQLite file; expected a session of the reference package, or a name without .db"
+        )
     return file if is_sqlite else None
 
 
@@ -58,7 +60,7 @@ def import_sqlite(
 
 
 @contextlib.contextmanager
-def _reading(file: Path) -> Iterator[sqlite3.Connection]:
+def _reading(file: Path) -> Generator[sqlite3.Connection]:
     try:
         with contextlib.closing(sqlite3.connect(f"{file.absolute().as_uri()}?mode=ro", uri=True)) as database:
             found = {name for (name,) in database.execute("SELECT name FROM sqlite_master WHERE type = 'table'")}
@@ -70,7 +72,7 @@ def _reading(file: Path) -> Iterator[sqlite3.Connection]:
 
 
 @contextlib.contextmanager
-def _writing(root: Path, session: str, label: str) -> Iterator[LivePart]:
+def _writing(root: Path, session: str, label: str) -> Generator[LivePart]:
     part = LivePart(root, session, {"kind": "monitoring"})
     try:
         yield part

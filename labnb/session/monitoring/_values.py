@@ -22,9 +22,13 @@ def merged(given: Sequence[object], named: Mapping[str, object], what: str) -> d
         found.update(cast("Mapping[str, object]", each))
     found.update(named)
     for name in found:
-        if not isinstance(name, str) or not name.strip():
+        if not _is_name(name):
             raise PlanError(f"{what}: a name must be a text that is not empty, got {name!r}")
     return found
+
+
+def _is_name(name: object) -> bool:
+    return isinstance(name, str) and bool(name.strip())
 
 
 def number_of(name: str, value: object, what: str) -> float:
@@ -64,7 +68,9 @@ def array_of(name: str, value: object) -> NDArray[Any]:
     try:
         array = np.asarray(values)
     except ValueError as error:
-        raise SchemaError(f"add_dataset: {name!r} is ragged: {error}; pad it with NaN, or log its rows apart") from error
+        raise SchemaError(
+            f"add_dataset: {name!r} is ragged: {error}; pad it with NaN, or log its rows apart"
+        ) from error
     if array.dtype.kind not in "fiucb":
         raise SchemaError(
             f"add_dataset: {name!r} is {describe_value(value)} (dtype {array.dtype}), expected an array of numbers; "
@@ -73,7 +79,9 @@ def array_of(name: str, value: object) -> NDArray[Any]:
     if not array.shape:
         raise SchemaError(f"add_dataset: {name!r} is the scalar {value!r}, expected an array; add_entry() logs scalars")
     if 0 in array.shape:
-        raise SchemaError(f"add_dataset: {name!r} is an empty array of shape {array.shape}; expected at least one value")
+        raise SchemaError(
+            f"add_dataset: {name!r} is an empty array of shape {array.shape}; expected at least one value"
+        )
     return np.ascontiguousarray(array, array.dtype.newbyteorder("<"))
 
 

@@ -2,7 +2,7 @@
 
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Protocol
+from typing import TYPE_CHECKING, Protocol, cast
 
 import numpy as np
 from numpy.typing import NDArray
@@ -47,8 +47,8 @@ def _paired(x: tuple[Floats, Floats], y: tuple[Floats, Floats]) -> tuple[Floats,
 
 
 def chart_of(
-    names: str | Sequence[str] | None,
-    most: int,
+    names: str | Sequence[object] | None,
+    most: object,
     yscale: object,
     x: str | None,
     y: str | None,
@@ -66,7 +66,7 @@ def chart_of(
     if yscale not in (None, "log", "linear") and limits is None:
         raise PlanError(f"plot: yscale is (low, high), 'log' or 'linear', got {yscale!r}")
     y_span = _span("fixed_ylim", spans[1]) or (_span("yscale", limits) if limits else None)
-    return Chart(wanted, most, x, _span("fixed_xlim", spans[0]), y_span, yscale == "log")
+    return Chart(cast("tuple[str, ...]", wanted), most, x, _span("fixed_xlim", spans[0]), y_span, yscale == "log")
 
 
 def _span(what: str, span: object) -> Span | None:

@@ -76,9 +76,9 @@ class SessionData(Readings):
         """Go on with what the parts before have saved; the latest has the last word."""
         for part in self._past:
             self._units |= part.units()
-            for key, into in (("parameters", self._parameters), ("texts", self._texts), ("units", self._units)):
-                saved = cast("dict[str, Any]", part.metadata.get(key) or {})
-                into.update({k: from_json(v) for k, v in saved.items()} if into is self._parameters else saved)
+            self._parameters |= {name: from_json(value) for name, value in _saved(part, "parameters").items()}
+            self._texts |= _saved(part, "texts")
+            self._units |= _saved(part, "units")
 
     # ---- its life
 
@@ -134,7 +134,13 @@ class SessionData(Readings):
 
     def _described(self) -> dict[str, object]:
         session = {"session": self.name} if self._named else {}
-        return {**session, "kind": "monitoring", "parameters": self._parameters, "texts": self._texts, "units": self._units}
+        return {
+            **session,
+            "kind": "monitoring",
+            "parameters": self._parameters,
+            "texts": self._texts,
+            "units": self._units,
+        }
 
     def _say(self, text: str) -> None:
         if self.verbose:
@@ -194,3 +200,7 @@ class SessionData(Readings):
         part = self._part()
         part.describe({what: {**into, **new}})
         into.update(new)
+
+
+def _saved(part: StoredPart, what: str) -> dict[str, Any]:  # JSON
+    return cast("dict[str, Any]", part.metadata.get(what) or {})

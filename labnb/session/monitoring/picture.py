@@ -36,10 +36,17 @@ def _draw(chart: Chart, curves: Mapping[str, tuple[Floats, Floats]], units: Mapp
         figure = Figure(figsize=(8.0, 3.6), dpi=120, facecolor="white", layout="constrained")
         FigureCanvasAgg(figure)
         axes: Any = figure.add_subplot()  # matplotlib's stubs are partial
-        for k, (label, (x, y)) in enumerate(curves.items()):
-            x, y = (x, y) if chart.log else decimate(x, y)
+        for k, (label, curve) in enumerate(curves.items()):
+            x, y = curve if chart.log else decimate(*curve)
             where: Any = x if chart.x else [datetime.fromtimestamp(t).astimezone() for t in x]
-            axes.plot(where, y, label=label, color=_COLOURS[k % len(_COLOURS)], linewidth=1.4, marker="." if len(x) < 60 else "")
+            axes.plot(
+                where,
+                y,
+                label=label,
+                color=_COLOURS[k % len(_COLOURS)],
+                linewidth=1.4,
+                marker="." if len(x) < 60 else "",
+            )
         _label(axes, chart, units)
         if not curves:
             axes.text(0.5, 0.5, "nothing logged yet", transform=axes.transAxes, ha="center", color="#616161")

@@ -58,7 +58,9 @@ class Readings:
         """
         times, values = self._series(name)
         if not len(times):
-            raise KeyError(f"nothing called {name!r} was logged in session {self.name!r}; {nearest(name, sorted(self.logged_variables()))}")
+            raise KeyError(
+                f"nothing called {name!r} was logged in session {self.name!r}; {nearest(name, sorted(self.logged_variables()))}"
+            )
         return seconds(times), values
 
     __getitem__ = logged_variable
@@ -75,13 +77,13 @@ class Readings:
         """Return (timestamp in s, value) of each variable's latest entry."""
         return self._ends(self._all_parts(), "last")
 
-    def logged_data_fromtimestamp(self, name: str, timestamp: float) -> tuple[Floats, Floats]:
-        """Return (timestamps in s, values) from `timestamp` on, inclusive; two empty arrays if there is nothing."""
-        since = None if not math.isfinite(timestamp) else int(timestamp * 1e9) - 1000  # a float of s tells 240 ns apart
+    def logged_data_fromtimestamp(self, name: str, ts: float) -> tuple[Floats, Floats]:
+        """Return (timestamps in s, values) from `ts` (s since 1970) on, inclusive; two empty arrays if there is nothing."""
+        since = None if not math.isfinite(ts) else int(ts * 1e9) - 1000  # a float of s tells 240 ns apart
         times, values = self._series(name, since)
-        ts = seconds(times)
-        later = ts >= timestamp
-        return ts[later], values[later]
+        when = seconds(times)
+        later = when >= ts
+        return when[later], values[later]
 
     def latest(self, name: str, count: int) -> tuple[Floats, Floats]:
         """Return (timestamps in s, values) of the latest `count` entries; two empty arrays if there is nothing."""
@@ -90,7 +92,9 @@ class Readings:
             if have < count and name in part.numbers:
                 found.insert(0, part.latest(name, count))
                 have += len(found[0][0])
-        times, values = [np.concatenate(each) for each in zip(*found, strict=True)] if found else (np.empty(0), np.empty(0))
+        times, values = (
+            [np.concatenate(each) for each in zip(*found, strict=True)] if found else (np.empty(0), np.empty(0))
+        )
         return times[-count:] / 1e9, values[-count:]
 
     def _ends(self, parts: "Iterator[Part] | Sequence[Part]", which: str) -> dict[str, tuple[float, float]]:
@@ -180,7 +184,9 @@ class Readings:
         for part in self._all_parts():
             found.extend(sorted(part.items(name), key=lambda item: item.time_ns))
         if not found:
-            raise KeyError(f"session {self.name!r} has no dataset {name!r}; {nearest(name, sorted(self.dataset_names()))}")
+            raise KeyError(
+                f"session {self.name!r} has no dataset {name!r}; {nearest(name, sorted(self.dataset_names()))}"
+            )
         return found
 
     # ---- as a whole
@@ -204,7 +210,9 @@ class Readings:
                 columns.setdefault(column, []).append(one)
         root = xr.Dataset(attrs={"session": self.name, **self._parameters, **self._texts})
         nodes = {column: _joined(pieces) for column, pieces in columns.items()}
-        return xr.DataTree.from_dict({"/": root, **{f"/{column}": node for column, node in nodes.items()}}, name=self.name)
+        return xr.DataTree.from_dict(
+            {"/": root, **{f"/{column}": node for column, node in nodes.items()}}, name=self.name
+        )
 
     def stores(self) -> dict[str, Path]:
         """Return the zarr store of each part, by the name of its run; each opens by `xarray.open_zarr`."""
@@ -217,5 +225,3 @@ def _joined(pieces: "list[xr.Dataset]") -> "xr.Dataset":
     if len(pieces) == 1:
         return pieces[0]
     return xr.concat(pieces, dim="time", combine_attrs="override", data_vars="all", coords="minimal", compat="override")
-
-

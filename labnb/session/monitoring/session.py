@@ -1,16 +1,17 @@
 """Monitoring sessions without a network: data, and the tasks that log them."""
 
 import asyncio
+import contextlib
 import inspect
 import math
 from collections.abc import AsyncIterable, Awaitable, Callable, Coroutine, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any, cast
 
-from labnb.core import LabnbError, LifecycleError, PlanError
+from labnb.core import LifecycleError, PlanError
 from labnb.session._blocking import run_blocking
 from labnb.session.monitoring._going import Going
-from labnb.session.monitoring._jobs import Accompaniment, caller_of, works_of
+from labnb.session.monitoring._jobs import Accompaniment, Work, caller_of, works_of
 from labnb.session.monitoring._limits import Limits, parse_limits
 from labnb.session.monitoring.chart import Chart, Span, chart_of, view_of
 from labnb.session.monitoring.data import SessionData
@@ -79,22 +80,30 @@ class MonitoringSession(SessionData):
         names it, is raised. Instruments that the tasks used are made safe then, and on every other exit.
         Raises PlanError for what is no task, LifecycleError if a monitor goes on already, RunCancelled when cut short.
         """
-        works = works_of(tasks, self, lambda: not self.running)
-        if self._monitor is not None:
+        await self._watch_over(tasks, contextlib.nullcontext())
+
+    async def _watch_over(self, tasks: Sequence[object], around: contextlib.AbstractAsyncContextManager[None]) -> None:
+        """Run tasks inside of `around`, which shows the session to others."""
+        try:
+            works = works_of(tasks, self, lambda: not self.running)
+            if self._monitor is not None:
+                raise LifecycleError(f"session {self.name!r} is monitored already; wait for that, or ask_exit() first")
+            await self._go(works, around)
+        finally:
             for task in tasks:
                 if inspect.iscoroutine(task):
-                    task.close()
-            raise LifecycleError(f"session {self.name!r} is monitored already; wait for that, or call ask_exit() first")
+                    task.close()  # one that was never begun
+
+    async def _go(self, works: Sequence[Work], around: contextlib.AbstractAsyncContextManager[None]) -> None:
         part = self._part()
         self._monitor = monitor = _Monitor(Going(self.name, self._tell))
         try:
-            await monitor.going.perform(works)
-        except LabnbError as error:
-            error.add_note(f"what was logged is kept in {part.path}")
-            raise
+            async with around:
+                await monitor.going.perform(works)
         except Exception as error:
-            error.add_note(f"what was logged until then is kept in {part.path}")
-            part.note("error", f"{type(error).__name__}: {error}", notes=list(getattr(error, "__notes__", ())))
+            error.add_note(f"what was logged is kept in {part.path}")
+            notes = list(getattr(error, "__notes__", ()))
+            part.note("error", f"{type(error).__name__}: {error}", notes=notes)
             raise
         finally:
             await self._end_asides(monitor)
@@ -104,9 +113,9 @@ class MonitoringSession(SessionData):
         """Do what `monitor` does, and block until it is done: in a script, and where a loop runs already."""
         run_blocking(lambda: self.monitor(*tasks, **options))
 
-    async def sleep(self, duration: float, verbose: bool = True) -> None:  # noqa: ARG002  older scripts give it
+    async def sleep(self, duration: float, verbose: bool = True) -> None:
         """Sleep for `duration` s; wakes at once when the session stops. Raises PlanError for what is no duration."""
-        if not isinstance(duration, int | float) or math.isnan(duration):
+        if not _is_duration(duration):
             raise PlanError(f"sleep: expected a number of seconds, got {duration!r}")
         if self._monitor is None:
             await asyncio.sleep(duration)
@@ -121,7 +130,7 @@ class MonitoringSession(SessionData):
         Raises PlanError for what is no async function, or cannot be iterated.
         """
         call = caller_of(task, "sweep", (self,), "value")
-        if not isinstance(iterable, Iterable | AsyncIterable):
+        if not (hasattr(iterable, "__iter__") or hasattr(iterable, "__aiter__")):
             raise PlanError(f"sweep: expected values to go through, got {iterable!r}")
         return self._sweep(call, iterable)
 
@@ -263,3 +272,7 @@ class MonitoringSession(SessionData):
         """Keep a warning with the data, and show it."""
         self._part().note("warning", text)
         self._say(text)
+
+
+def _is_duration(value: object) -> bool:
+    return isinstance(value, int | float) and not math.isnan(value)
