@@ -104,6 +104,24 @@ class Batch:
     offset: int
 
 
+def gathered(batches: Sequence[Batch]) -> list[Batch]:
+    """Return the same rows as one batch for each group, the one with the latest row last.
+
+    Groups that take turns, as the variables of a log do, come in batches of one row each. Their offsets are lost.
+    """
+    if len(batches) < 2:
+        return list(batches)
+    by_group: dict[int, list[Batch]] = {}
+    for batch in batches:
+        same = by_group.pop(batch.codec.index, [])  # put back behind all others
+        same.append(batch)
+        by_group[batch.codec.index] = same
+    return [
+        each[0] if len(each) == 1 else Batch(each[0].codec, np.concatenate([b.rows for b in each]), each[0].offset)
+        for each in by_group.values()
+    ]
+
+
 class Scanner:
     """Reads records in the order in which they were written, however the file is cut into pieces.
 

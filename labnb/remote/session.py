@@ -67,7 +67,7 @@ class AsyncSession(MonitoringSession):
 
     # ---- mail
 
-    def send_email(
+    def send_email(  # noqa: PLR0917  as the reference has them
         self,
         from_addr: str,
         to_addrs: str | Sequence[str],

@@ -41,12 +41,12 @@ class Work:
 
 def works_of(tasks: Sequence[object], session: object, stopping: Callable[[], bool]) -> list[Work]:
     """Return what `tasks` mean. Raises PlanError for what is no task; the coroutines among them are closed then."""
+    if not tasks:
+        raise PlanError("monitor: there is no task to run; give it at least one async function")
     works = list[Work]()
     try:
         for number, task in enumerate(tasks, 1):
             works.append(_work_of(task, number, session, stopping))
-        if not works:
-            raise PlanError("monitor: there is no task to run; give it at least one async function")
     except BaseException:
         for task in tasks:
             if inspect.iscoroutine(task):

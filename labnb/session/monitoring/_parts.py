@@ -63,7 +63,7 @@ class Log:
         """Forget old entries, as far as the first `shown` are in the store."""
         surplus = min(len(self.times) - KEEP, shown - self.base)
         if surplus > 0:
-            self.latest_dropped = max(self.latest_dropped, max(self.times[:surplus]))
+            self.latest_dropped = max((self.latest_dropped, *self.times[:surplus]))
             del self.times[:surplus], self.values[:surplus]
             self.base += surplus
 
