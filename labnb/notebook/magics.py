@@ -19,6 +19,7 @@ from labnb.notebook.task_magics import TaskMagics
 from labnb.notebook.tracebacks import register_source, shown_from
 from labnb.record import find_unfinished, open_run
 from labnb.session import Run, Task, data_root, describe, forget_view, register_cells, register_view
+from labnb.session.monitoring import Chart, ChartView, Readings, forget_chart, register_chart
 
 _CALL = "get_ipython().run_cell_magic('measure'"
 
@@ -155,6 +156,12 @@ def _await_measure(lines: list[str]) -> list[str]:
     return lines
 
 
+def _chart(chart: Chart, session: Readings) -> ChartView | None:
+    from labnb.notebook.charts import session_chart
+
+    return session_chart(chart, session)
+
+
 def load_ipython_extension(shell: InteractiveShell) -> None:
     """Give `%%measure` and `sweep` to a notebook. Loading it twice changes nothing."""
     tasks = dict[str, Task]()
@@ -163,6 +170,7 @@ def load_ipython_extension(shell: InteractiveShell) -> None:
         shell.input_transformers_post.append(_await_measure)
     shell.push({"sweep": sweep}, interactive=False)
     register_view(session_output)
+    register_chart(_chart)
     register_cells(partial(_resume_cell, shell, tasks))
 
 
@@ -172,4 +180,5 @@ def unload_ipython_extension(shell: InteractiveShell) -> None:
     for kind, name in (("cell", "measure"), ("cell", "task"), ("line", "tasks"), ("line", "stop")):
         shell.magics_manager.magics[kind].pop(name, None)
     forget_view(session_output)
+    forget_chart(_chart)
     register_cells(None)

@@ -2,6 +2,7 @@
 
 from labnb.session.monitoring._jobs import Accompaniment
 from labnb.session.monitoring._limits import Limits, parse_limits
+from labnb.session.monitoring._values import column_of
 from labnb.session.monitoring.chart import Chart, ChartView, forget_chart, register_chart
 from labnb.session.monitoring.data import SessionData
 from labnb.session.monitoring.picture import picture_of
@@ -18,6 +19,7 @@ __all__ = [
     "Notify",
     "Readings",
     "SessionData",
+    "column_of",
     "forget_chart",
     "parse_limits",
     "picture_of",
