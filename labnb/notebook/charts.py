@@ -33,7 +33,7 @@ class NotebookChart:
         self._rows = 0
         self._zero_s = 0.0
         names = (*chart.names, chart.x) if chart.x else chart.names
-        self._seen: dict[str, float] = {name: -math.inf for name in names}
+        self._seen: dict[str, float] = dict.fromkeys(names, -math.inf)
         self._freezing: asyncio.Task[None] | None = None
 
     async def update(self) -> None:
@@ -54,7 +54,7 @@ class NotebookChart:
         before = self._figure
         starts = [times[0] for times, _ in self._latest().values() if len(times)]
         self._zero_s, self._rows, self._view = min(starts, default=0.0), 0, LiveView()
-        self._seen = {name: -math.inf for name in self._seen}
+        self._seen = dict.fromkeys(self._seen, -math.inf)
         group, choice = _figure_of(self._chart, self._session.units())
         self._view.declare(group)
         self._feed(list(self._new_rows()))

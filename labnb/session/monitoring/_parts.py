@@ -10,7 +10,7 @@ from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field
 from glob import escape
 from pathlib import Path
-from typing import Any, cast
+from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
@@ -296,10 +296,9 @@ class Item:
 
 def find_parts(root: Path, session: str) -> Iterator[StoredPart]:
     """Yield the parts of a session below `root`, oldest first; one whose process died is completed. Raises RecordError."""
-    folders = [path.parent for path in root.glob(f"*/*/*/*-{escape(session)}-*/run.json")]
-    for folder in sorted(folders, key=lambda path: path.name):
-        run = open_run(folder)
-        if run.name == session and cast("Mapping[str, object]", run.metadata).get("session") == session:
+    runs = [open_run(path.parent) for path in root.glob(f"*/*/*/*-{escape(session)}-*/run.json")]
+    for run in sorted(runs, key=lambda run: run.created):
+        if run.name == session and run.metadata.get("session") == session:
             yield StoredPart(run)
 
 
