@@ -228,7 +228,9 @@ def test_any_process_reads_the_store_of_a_running_session_by_plain_xarray(open_s
             "import sys, json, xarray as xr; d = xr.open_zarr(sys.argv[1]); "
             "print(json.dumps([d.pressure.values.tolist(), d.flow.units, str(d.time_pressure.dtype), d.pressure.dims]))"
         )
-        done = subprocess.run([sys.executable, "-W", "error", "-c", code, store], capture_output=True, text=True, check=True)
+        done = subprocess.run(
+            [sys.executable, "-W", "error", "-c", code, store], capture_output=True, text=True, check=True
+        )
     assert json.loads(done.stdout) == [[1.5], "l/min", "datetime64[ns]", ["time_pressure"]]
 
 

@@ -59,7 +59,7 @@ def _draw(chart: Chart, curves: Mapping[str, tuple[Floats, Floats]], units: Mapp
 def _label(axes: Any, chart: Chart, units: Mapping[str, str]) -> None:
     axes.set_xlabel(_named(chart.x, units) if chart.x else "time")
     axes.set_ylabel(_named(chart.names[0], units) if len(chart.names) == 1 else "")
-    if chart.log:
+    if chart.log and any((line.get_ydata() > 0).any() for line in axes.lines):
         axes.set_yscale("log")
     if chart.y_span:
         axes.set_ylim(*chart.y_span)
