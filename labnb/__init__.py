@@ -12,7 +12,7 @@ if TYPE_CHECKING:
     from labnb.instruments import Instrument, Meta, Parameter, channel, connect
     from labnb.instruments import demo as demo_bench
     from labnb.record import export, load, runs
-    from labnb.remote import AsyncSession
+    from labnb.remote import AsyncSession, RemoteObserver
     from labnb.session import Bench, Measurement, resume
 
 __version__ = "0.1.0"
@@ -24,6 +24,7 @@ _PLACES = {
     "Measurement": ("labnb.session", "Measurement"),
     "Meta": ("labnb.instruments", "Meta"),
     "Parameter": ("labnb.instruments", "Parameter"),
+    "RemoteObserver": ("labnb.remote", "RemoteObserver"),
     "channel": ("labnb.instruments", "channel"),
     "connect": ("labnb.instruments", "connect"),
     "demo_bench": ("labnb.instruments", "demo"),
@@ -41,6 +42,7 @@ __all__ = [
     "Measurement",
     "Meta",
     "Parameter",
+    "RemoteObserver",
     "channel",
     "connect",
     "demo_bench",

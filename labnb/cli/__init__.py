@@ -4,7 +4,7 @@ import argparse
 import sys
 from collections.abc import Sequence
 
-from labnb.cli import export, recover, runs
+from labnb.cli import export, monitor, recover, runs
 from labnb.core import LabnbError
 
 
@@ -42,7 +42,7 @@ def _parser() -> argparse.ArgumentParser:
     doctor.add_argument("--json", action="store_true", help="for programs")
     doctor.set_defaults(run=_doctor)
 
-    for module in (runs, recover, export):
+    for module in (runs, recover, export, monitor):
         module.add_command(commands)
     return parser
 

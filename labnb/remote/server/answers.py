@@ -3,7 +3,10 @@
 import asyncio
 import json
 import math
+import socket
+import struct
 from collections.abc import Callable
+from contextlib import suppress
 from datetime import UTC, datetime
 from typing import cast
 
@@ -12,7 +15,7 @@ from aiohttp import web
 
 from labnb.core import Json
 from labnb.remote.observed import Observed
-from labnb.remote.server.wire import json_text, numbers_text
+from labnb.remote.wire import json_text, numbers_text
 
 BODY_LIMIT = 16 * 1024
 """Bytes of a request at most; the longest sensible one names a variable and a time."""
@@ -63,15 +66,15 @@ class Answers:
         name, since = parse_request(await _body(request))
         ts, values = self._observed.logged_data_fromtimestamp(name, since)
         response = web.StreamResponse(headers={"Content-Type": "application/json; charset=utf-8"})
-        await response.prepare(request)
-        await send(request, response, b"[")
-        for begin in range(0, len(ts), _ROWS):
-            rows = np.column_stack((ts[begin : begin + _ROWS], values[begin : begin + _ROWS]))
-            text = numbers_text(rows)[1:-1]
-            await send(request, response, ("," * (begin > 0) + text).encode())
-            await asyncio.sleep(0)
-        await send(request, response, b"]")
-        await response.write_eof()
+        with suppress(ConnectionResetError):  # the client has gone: nobody to tell
+            await response.prepare(request)
+            await send(request, response, b"[")
+            for begin in range(0, len(ts), _ROWS):
+                rows = np.column_stack((ts[begin : begin + _ROWS], values[begin : begin + _ROWS]))
+                text = numbers_text(rows)[1:-1]
+                await send(request, response, ("," * (begin > 0) + text).encode())
+                await asyncio.sleep(0)
+            await send(request, response, b"]")
         return response
 
 
@@ -138,9 +141,17 @@ async def send(request: web.Request, response: web.StreamResponse, data: bytes) 
         async with asyncio.timeout(SEND_TIMEOUT_S):
             await response.write(data)
     except TimeoutError:
-        if request.transport is not None:
-            request.transport.abort()
+        _cut_off(request)
         raise ConnectionResetError("the client does not take its answer") from None
+
+
+def _cut_off(request: web.Request) -> None:
+    """Close a connection at once; what the system still holds for it is thrown away too (no time to linger)."""
+    if request.transport is not None:
+        connection = request.transport.get_extra_info("socket")
+        if connection is not None:
+            connection.setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, struct.pack("ii", 1, 0))
+        request.transport.abort()
 
 
 def _answer(value: object) -> web.Response:

@@ -4,6 +4,7 @@ import asyncio
 import json
 import socket
 from collections.abc import Awaitable, Callable
+from contextlib import suppress
 from typing import final
 
 from aiohttp import web
@@ -22,6 +23,8 @@ IDLE_S = 15.0
 """How long a connection may stand without a whole request."""
 
 _CLOSING_S = 0.25
+_LINGERING_S = 1.0
+"""How long a refused body is read, so that its sender comes to read the answer."""
 _ANYWHERE = ("0.0.0.0", "::", "")  # noqa: S104  compared with, never bound to unasked
 
 
@@ -44,6 +47,7 @@ class MonitorServer:
         self._clock = present_clock()
         self._runner: web.AppRunner | None = None
         self._port = 0
+        self._busy: set[asyncio.Task[object]] = set()
 
     @property
     def port(self) -> int:
@@ -72,6 +76,7 @@ class MonitorServer:
             handle_signals=False,
             keepalive_timeout=IDLE_S,
             shutdown_timeout=_CLOSING_S,
+            lingering_time=0,
         )
         await runner.setup()
         try:
@@ -93,6 +98,11 @@ class MonitorServer:
         if runner is not None:
             unserved(self._port)
             await runner.cleanup()
+            # A handler whose client has gone in the middle of a body is not known to the runner any more.
+            for task in self._busy:
+                task.cancel()
+            await asyncio.gather(*self._busy, return_exceptions=True)
+            await asyncio.sleep(0)  # the connection's own task ends one turn after its handler's
 
     def _now(self) -> float:
         return self._clock.time_ns() / 1e9
@@ -106,20 +116,39 @@ class MonitorServer:
         app.on_shutdown.append(_ending(streams))
         return app
 
+    def _note_task(self) -> None:
+        """Remember the task that answers at this connection, for as long as it lives."""
+        task = asyncio.current_task()
+        if task is not None and task not in self._busy:
+            self._busy.add(task)
+            task.add_done_callback(self._busy.discard)
+
     def _guard(self, page: Page) -> Middleware:
         @web.middleware
         async def guard(request: web.Request, handler: Handler) -> web.StreamResponse:
+            self._note_task()
             refusal = self._gate.refusal(
                 request.raw_path,
                 request.headers.getall("Host", []),
                 _credentials(request),
                 free=request.path.startswith(FREE) or request.path == "/favicon.ico",
             )
-            if refusal is None and (request.content_length or 0) > BODY_LIMIT:
+            if refusal is None and (request.content_length or 0) <= BODY_LIMIT:
+                with suppress(web.HTTPRequestEntityTooLarge):
+                    return await handler(request)
+            if refusal is None:
+                await _read_in_vain(request)
                 refusal = Refusal(413, f"the body is longer than {BODY_LIMIT} bytes")
-            return await handler(request) if refusal is None else _refused(request, refusal, page)
+            return _refused(request, refusal, page)
 
         return guard
+
+
+async def _read_in_vain(request: web.Request) -> None:
+    with suppress(TimeoutError):
+        async with asyncio.timeout(_LINGERING_S):
+            while await request.content.readany():
+                pass
 
 
 def _credentials(request: web.Request) -> list[str]:

@@ -6,9 +6,9 @@ has room again. So a slow one costs no memory, and one that was away for long ge
 
 import asyncio
 import math
-from collections.abc import Callable
+from collections.abc import Awaitable, Callable
+from contextlib import suppress
 from dataclasses import dataclass, field
-from typing import cast
 
 import numpy as np
 from aiohttp import web
@@ -16,7 +16,7 @@ from aiohttp import web
 from labnb.remote.observed import Observed
 from labnb.remote.server.answers import send, visible
 from labnb.remote.server.thin import thin
-from labnb.remote.server.wire import Floats, Sendable, json_text
+from labnb.remote.wire import Floats, Sendable, json_text
 
 TICK_S = 0.25
 HEARTBEAT_S = 10.0
@@ -74,14 +74,14 @@ class Streams:
         self._count += 1
         try:
             response = web.StreamResponse(headers={"Content-Type": "text/event-stream; charset=utf-8"})
-            await response.prepare(request)
-            await self._follow(window, lambda data: send(request, response, data))
+            with suppress(ConnectionResetError):  # the browser has gone: nobody to tell
+                await response.prepare(request)
+                await self._follow(window, lambda data: send(request, response, data))
             return response
         finally:
             self._count -= 1
 
-    async def _follow(self, window: float, write: "Callable[[bytes], object]") -> None:
-        put = cast("Callable[[bytes], asyncio.Future[None]]", write)
+    async def _follow(self, window: float, put: Callable[[bytes], Awaitable[None]]) -> None:
         cursor = Cursor(self._observed, self._now() - window)
         shown = self._facts()
         whole = {"window": None if math.isinf(window) else window, **shown}

@@ -5,7 +5,7 @@ import asyncio
 import numpy as np
 from numpy.typing import NDArray
 
-from labnb.remote.server.wire import Floats
+from labnb.remote.wire import Floats
 
 Places = NDArray[np.int64]
 

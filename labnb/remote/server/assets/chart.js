@@ -81,7 +81,7 @@ export class Chart {
         { ...axis, space: 30, size: (_, texts) => this.#width(texts), gap: 6, values: (plot, ticks) => this.#ticks(plot, ticks) },
       ],
       series: [{}, {
-        stroke, width: 1.6, spanGaps: false, fill: colour(`${this.#options.stroke}-area`) || undefined,
+        stroke, width: 1.6, spanGaps: false, fill: colour(`${this.#options.stroke}-area`), fillTo: (plot) => plot.scales.y.min,
         points: { show: (plot, _, first, last) => last - first < plot.bbox.width / devicePixelRatio / 9, size: 4, fill: stroke },
       }],
       hooks: {

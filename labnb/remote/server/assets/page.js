@@ -8,7 +8,8 @@ const WINDOWS = [["1 min", "60"], ["10 min", "600"], ["1 h", "3600"], ["1 day", 
 const RETRY_MS = 2000;
 const OLD_S = 5;
 const COLOURS = 7;
-const WORDS = { running: "● running", stopping: "■ stopping", ended: "✓ ended", connecting: "connecting", lost: "✗ no connection" };
+const WORDS = { running: "● running", stopping: "■ stopping", ended: "✓ ended", connecting: "connecting", lost: "✗ no connection",
+  asking: "asks for a token" };
 
 const at = (id) => document.getElementById(id);
 const only = location.pathname.startsWith("/plot/") ? decodeURIComponent(location.pathname.slice("/plot/".length)) : null;
@@ -52,6 +53,7 @@ class Card {
     this.name = name;
     this.series = new Series();
     this.point = null;
+    this.drawnUnit = "";
     this.box = element("article", "card");
     const head = element("div", "head");
     const title = element("h2", "");
@@ -60,18 +62,20 @@ class Card {
     title.append(only === null ? link : name);
     this.when = element("span", "when");
     head.append(title, this.when);
+    const reading = element("div", "reading");
     this.value = element("div", "value", "–");
     this.axisUnit = element("div", "axis-unit");
+    reading.append(this.value, this.axisUnit);
     const chart = element("div", "chart");
     chart.setAttribute("role", "img");
     chart.setAttribute("aria-label", `${name} over time`);
-    this.box.append(head, this.value, this.axisUnit, chart);
+    this.box.append(head, reading, chart);
     this.statistics = only === null ? null : element("div", "statistics");
     if (this.statistics) this.box.append(this.statistics);
     at("cards").append(this.box);
     this.chart = new Chart(chart, {
       stroke: `--s${index % COLOURS}`, zoom: only !== null,
-      onUnit: (text) => { this.axisUnit.textContent = text; },
+      onUnit: (text) => { this.drawnUnit = text; },
       onPoint: (place) => { this.point = place; this.showValue(); },
     });
   }
@@ -94,7 +98,8 @@ class Card {
     const [ts, value] = pointed ? [t[this.point], v[this.point]] : last;
     const [text, unit] = si(value, this.unit, 5);
     this.value.replaceChildren(text);
-    if (unit) this.value.append(element("span", "unit", unit));
+    if (unit) this.value.append(" ", element("span", "unit", unit));
+    this.axisUnit.textContent = this.drawnUnit && this.drawnUnit !== unit ? `axis in ${this.drawnUnit}` : "";
     const age = serverNow() - ts;
     this.when.textContent = pointed || age < OLD_S ? clock(ts) : ago(age);
     this.when.classList.toggle("old", !pointed && age >= 60 && session.state === "running");
@@ -102,7 +107,7 @@ class Card {
 
   showStatistics() {
     const found = this.series.statistics(since());
-    const entries = found === null ? [] : [["lowest", found.low], ["mean", found.mean], ["highest", found.high]];
+    const entries = found === null ? [] : [["lowest", found.low], ["highest", found.high]];
     this.statistics.replaceChildren(...entries.map(([word, value]) => {
       const entry = element("span", "", word);
       entry.append(element("b", "", si(value, this.unit, 5).join(" ").trim()));
@@ -139,13 +144,14 @@ function showAbout() {
   const parameters = Object.entries(session.parameters).sort(([a], [b]) => a.localeCompare(b));
   at("parameters").hidden = parameters.length === 0;
   at("parameters").querySelector("dl").replaceChildren(...parameters.flatMap(([name, value]) => {
-    const shown = typeof value === "number" || value === null ? si(value, session.units[name] ?? "", 6).join(" ").trim() : String(value);
+    const shown = `${value ?? "NaN"} ${session.units[name] ?? ""}`.trim().replace("-", "−");
     return [element("dt", "", name), element("dd", "", shown)];
   }));
   at("runs").hidden = session.runs.length === 0;
   at("runs").querySelector("ul").replaceChildren(...session.runs.map((run) => {
     const item = element("li", "");
-    item.append(element("code", "", `xr.open_zarr("${location.origin}/api/runs/${encodeURIComponent(run)}.zarr")`));
+    const opening = remembered("token") ? ', storage_options={"client_kwargs": {"headers": {"Authorization": "Bearer <token>"}}}' : "";
+    item.append(element("code", "", `xr.open_zarr("${location.origin}/api/runs/${encodeURIComponent(run)}.zarr"${opening})`));
     return item;
   }));
   at("about").hidden = only !== null || (parameters.length === 0 && session.runs.length === 0);
@@ -195,10 +201,11 @@ async function lost() {
 }
 
 function ask(again) {
-  showState("connecting");
+  showState("asking");
   at("ask").hidden = false;
+  at("wrong").hidden = !again;
   at("windows").hidden = true;
-  tell(again ? "That token is not the one of this session." : "");
+  tell("");
   at("token").focus();
 }
 

@@ -59,17 +59,15 @@ export class Series {
     return [this.t, this.v.map((value) => (value !== null && Math.abs(value) < 9.9e37 ? value : null))];
   }
 
-  /** Return lowest, mean, highest and how many of what is shown from `since` on. */
+  /** Return the lowest and the highest from `since` on: of a thinned curve too these are the true ones. */
   statistics(since) {
-    let [low, high, sum, count] = [Infinity, -Infinity, 0, 0];
+    let [low, high] = [Infinity, -Infinity];
     for (let i = this.t.length - 1; i >= 0 && this.t[i] >= since; i--) {
       const value = this.v[i];
       if (value === null || Math.abs(value) >= 9.9e37) continue;
       low = Math.min(low, value);
       high = Math.max(high, value);
-      sum += value;
-      count++;
     }
-    return count ? { low, high, mean: sum / count, count } : null;
+    return low <= high ? { low, high } : null;
   }
 }

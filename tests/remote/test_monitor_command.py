@@ -1,0 +1,91 @@
+"""`labnb monitor`, as a process of its own."""
+
+import asyncio
+import json
+import re
+import sys
+import time
+
+import pytest
+
+from labnb.core import Axis, Group, Point, State, Variable
+from labnb.record import Recorder
+
+
+@pytest.fixture
+def command(tmp_path):
+    """Return a function that runs `labnb monitor` and returns (exit code, output, errors)."""
+
+    async def run(*arguments, meanwhile=None):
+        process = await asyncio.create_subprocess_exec(
+            *(sys.executable, "-m", "labnb.cli", "monitor", "--store", str(tmp_path), *arguments),
+            stdout=asyncio.subprocess.PIPE,
+            stderr=asyncio.subprocess.PIPE,
+        )
+        first = await process.stdout.readline() if meanwhile else b""
+        if meanwhile:
+            await meanwhile()
+        async with asyncio.timeout(30):
+            output, errors = await process.communicate()
+        return process.returncode, (first + output).decode(), errors.decode()
+
+    return run
+
+
+async def test_a_session_is_followed_to_its_end(serve, session, command):
+    server = await serve()
+
+    async def meanwhile():
+        session.log(time.time(), a=0.25)
+        await asyncio.sleep(0.5)
+        await server.close()
+
+    code, output, errors = await command(server.url, meanwhile=meanwhile)
+    assert (code, errors) == (0, "")
+    lines = output.splitlines()
+    assert lines[0].startswith("bench 4  running  a 2.0000 V  b −4.0000")
+    assert lines[-1].startswith("bench 4  ended  a 250.00 mV")
+
+
+async def test_one_look_for_programs(serve, session, command):
+    session.log(2000.0, a=float("nan"))
+    server = await serve(token="a-token-of-some-length")
+    code, output, _ = await command(f"127.0.0.1:{server.port}", "--token", server.token, "--once", "--json")
+    assert code == 0
+    assert json.loads(output) == {
+        "name": "bench 4",
+        "state": "running",
+        "values": {
+            "a": {"value": None, "unit": "V", "t": 2000.0},
+            "b": {"value": -4.0, "unit": "", "t": 1004.0},
+        },
+    }
+
+
+async def test_who_does_not_answer_is_told_with_exit_code_1(serve, command):
+    server = await serve(token="a-token-of-some-length")
+    code, _, errors = await command(server.url)
+    assert code == 1
+    assert "asks for a token" in errors
+    await server.close()
+    code, _, errors = await command(server.url, "--open")
+    assert code == 1
+    assert "does not answer" in errors
+    assert "Traceback" not in errors
+
+
+@pytest.mark.parametrize(("state", "expected"), [(State.DONE, 0), (State.FAILED, 1)])
+async def test_a_run_on_disk_is_followed_to_its_end(tmp_path, command, state, expected):
+    recorder = Recorder.create(tmp_path, "iv", {})
+    recorder.declare(Group(0, (Axis("voltage", (0.0, 1.0), "V"),), (Variable("current", "A"),)))
+    recorder.put(Point(0, 0, (0.5,), 1_000))
+
+    async def meanwhile():
+        recorder.put(Point(0, 1, (0.002,), 1_001))
+        recorder.close(state)
+
+    code, output, errors = await command(recorder.run_id, meanwhile=meanwhile)
+    assert (code, errors) == (expected, "")
+    assert re.search(rf"{state.value}  2 points  .*current 2.0000 mA", output.splitlines()[-1])
+    code, _, errors = await command(str(recorder.path), "--open")
+    assert (code, "only a session" in errors) == (1, True)
