@@ -15,8 +15,6 @@ from labnb.live import Choice, Kind, LiveView, Quantity
 from labnb.notebook.figures import LiveFigure, make_figure
 from labnb.session.monitoring import Chart, Readings, column_of, picture_of
 
-_PATIENCE_S = 0.1
-
 
 class NotebookChart:
     """Shows one chart; implements `labnb.session.monitoring.ChartView`.
@@ -87,11 +85,11 @@ class NotebookChart:
             where = time - self._zero_s if x is None else row.get(x, math.nan)
             yield (where, *(row.get(name, math.nan) for name in self._chart.names))
 
-    async def end(self) -> None:
-        """Replace the figure by a picture; one who pressed Stop does not wait for it."""
+    async def end(self, patience_s: float) -> None:
+        """Replace the figure by a picture, which follows if it takes longer than `patience_s`."""
         if self._handle is not None:
             self._freezing = asyncio.create_task(self._freeze())
-            await asyncio.wait({self._freezing}, timeout=_PATIENCE_S)
+            await asyncio.wait({self._freezing}, timeout=patience_s)
 
     async def _freeze(self) -> None:
         text = f"{self._session.name}: {self._chart.title}"

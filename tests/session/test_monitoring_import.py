@@ -42,7 +42,9 @@ def old(tmp_path):
 
 def test_an_sqlite_session_is_taken_over_once_and_gone_on_with(old):
     for count in (6, 7):
-        with pytest.warns(UserWarning, match="pickles"), SessionData(old, verbose=False) as sesn:
+        with pytest.warns(UserWarning, match="pickles"):
+            sesn = SessionData(old, verbose=False)
+        with sesn:
             sesn.add_entry(p=99.0)
             ts, values = sesn["p"]
             assert len(values) == count

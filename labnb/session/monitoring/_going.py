@@ -15,7 +15,7 @@ from labnb.session._blocking import unbroken
 from labnb.session._task import Companion, companion_of
 from labnb.session.monitoring._jobs import Work
 
-_GRACE_S = 2.0
+_GRACE_S = 3.0
 """How long what only goes along (mail that is being sent) may go on after the end of all others."""
 _IDLE_SLEEPS = 100
 """How often a task may sleep after it was told to stop, before it counts as one that does not listen."""
@@ -35,6 +35,8 @@ class Going:
         self._ended = self._loop.create_future()
         self._stop = asyncio.Event()
         self._forced = False
+        self.hasty = False
+        """Whether a person stopped it, who waits now."""
 
     @property
     def run_id(self) -> str:
@@ -66,6 +68,10 @@ class Going:
             if not sleeper.done():
                 sleeper.set_result(None)
         self._loop.call_later(0.3, self._tell_waiting)
+
+    def _interrupt(self) -> None:
+        self.hasty = True
+        self.stop()
 
     def _tell_waiting(self) -> None:
         names = [name for task, name in self._tasks.items() if not task.done()]
@@ -102,7 +108,7 @@ class Going:
         companions = [companion_of(work.task, {}) for work in works]
         _active.enter(self, self._used, shared=True)
         try:
-            with interrupts(self._loop, self.stop, self.force):
+            with interrupts(self._loop, self._interrupt, self.force):
                 error = await self._group(works, companions)
         finally:
             self._stop.set()

@@ -88,8 +88,8 @@ class ChartView(Protocol):
         """Show it as it is now."""
         ...
 
-    async def end(self) -> None:
-        """Leave what shall stay."""
+    async def end(self, patience_s: float) -> None:
+        """Leave what shall stay; what takes longer than `patience_s` follows by itself."""
         ...
 
 

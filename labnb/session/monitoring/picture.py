@@ -17,7 +17,6 @@ if TYPE_CHECKING:
     from labnb.session.monitoring.reading import Readings
 
 _COLOURS = ("#1f77b4", "#d95f02", "#1b9e77", "#7570b3", "#e7298a", "#66a61e", "#a6761d", "#666666")
-_PATIENCE_S = 0.1
 _one_by_one = Lock()  # matplotlib's font cache is not thread-safe
 
 
@@ -133,10 +132,10 @@ class PictureFile:
             raise RecordError(f"plot: the picture cannot be written to {self.path}: {error.strerror}") from error
         self._cost_s = present_clock().monotonic() - start
 
-    async def end(self) -> None:
-        """Write it once more; it follows a little later, if it takes long."""
+    async def end(self, patience_s: float) -> None:
+        """Write it once more; it follows a little later, if it takes longer than `patience_s`."""
         self._begin()
         if self._work is not None:
-            done, _ = await asyncio.wait({self._work}, timeout=_PATIENCE_S)
+            done, _ = await asyncio.wait({self._work}, timeout=patience_s)
             for work in done:
                 work.result()

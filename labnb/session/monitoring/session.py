@@ -20,6 +20,8 @@ from labnb.session.monitoring.picture import PictureFile
 Notify = Callable[["Alarm"], object]
 
 _PERIOD_S = 0.5  # of charts
+_PATIENCE_S = 2.0  # for their last pictures,
+_HASTE_S = 0.1  # and where a person waits
 
 
 @dataclass(slots=True)
@@ -185,7 +187,7 @@ class MonitoringSession(SessionData):
 
     async def _leave(self, view: Any) -> None:  # a ChartView
         try:
-            await view.end()
+            await view.end(_HASTE_S if self._monitor is None or self._monitor.going.hasty else _PATIENCE_S)
         except Exception as error:  # noqa: BLE001  as above
             self._tell(f"the last picture failed: {type(error).__name__}: {error}")
 
