@@ -37,7 +37,7 @@ def _draw(chart: Chart, curves: Mapping[str, tuple[Floats, Floats]], units: Mapp
         axes: Any = figure.add_subplot()  # matplotlib's stubs are partial
         for k, (label, curve) in enumerate(curves.items()):
             x, y = curve if chart.log else decimate(*curve)
-            where: Any = x if chart.x else [datetime.fromtimestamp(t).astimezone() for t in x]
+            where: Any = x if chart.x else [_local(t) for t in x]
             axes.plot(
                 where,
                 y,
@@ -70,8 +70,17 @@ def _label(axes: Any, chart: Chart, units: Mapping[str, str]) -> None:
     if len(chart.names) > 1 and axes.lines:
         labels = {line.get_label(): line for line in axes.lines}
         axes.legend(labels.values(), [_named(label, units) for label in labels], frameon=False, fontsize=9)
-    if not chart.x:
-        axes.figure.autofmt_xdate(rotation=0, ha="center")
+    if not chart.x and axes.lines:
+        from matplotlib.dates import AutoDateLocator, ConciseDateFormatter
+
+        locator = AutoDateLocator()
+        axes.xaxis.set_major_locator(locator)
+        axes.xaxis.set_major_formatter(ConciseDateFormatter(locator))
+
+
+def _local(timestamp: float) -> datetime:
+    """Return local time, without its zone: with one, matplotlib would show UTC."""
+    return datetime.fromtimestamp(timestamp).astimezone().replace(tzinfo=None)
 
 
 def _named(name: str, units: Mapping[str, str]) -> str:
