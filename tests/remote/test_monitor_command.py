@@ -1,13 +1,16 @@
 """`labnb monitor`, as a process of its own."""
 
 import asyncio
+import io
 import json
 import re
 import sys
 import time
 
 import pytest
+from rich.console import Console
 
+from labnb.cli.monitor import Row, Sight, _table
 from labnb.core import Axis, Group, Point, State, Variable
 from labnb.record import Recorder
 
@@ -89,3 +92,13 @@ async def test_a_run_on_disk_is_followed_to_its_end(tmp_path, command, state, ex
     assert re.search(rf"{state.value}  2 points  .*current 2.0000 mA", output.splitlines()[-1])
     code, _, errors = await command(str(recorder.path), "--open")
     assert (code, "only a session" in errors) == (1, True)
+
+
+def test_a_terminal_gets_a_table():
+    out = io.StringIO()
+    sight = Sight("bench [4]", "running", {"[b]": Row(0.25, "V", 1000.0), "a": Row(float("nan"), "K")}, "3 points")
+    Console(file=out, width=80).print(_table(sight))
+    text = out.getvalue()
+    assert "bench [4]  running  3 points" in text
+    assert re.search(r"\[b\] .*250\.00 mV .*:\d\d:40", text)
+    assert "– K" in text

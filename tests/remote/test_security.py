@@ -11,7 +11,8 @@ import pytest
 from labnb.core import PlanError
 from labnb.remote.server import MonitorServer, answers, stream
 from labnb.remote.server import server as server_module
-from labnb.remote.server.gate import is_loopback
+from labnb.remote.server.gate import gate_for, is_loopback
+from labnb.remote.server.stores import inside
 
 TOKEN = "a-token-of-some-length"
 PATHS = ("/", "/plot/a", "/api/logged_last_values", "/api/server_current_ts", "/api/get_parameters", "/api/stream")
@@ -170,6 +171,34 @@ async def test_no_path_leads_out_of_a_store(serve, get, hidden, key):
     answer = await get(await serve(), f"/api/runs/r1.zarr/{key}")
     assert answer.status in (400, 404)
     assert b"secret" not in answer.body.replace(key.encode(), b"")
+
+
+def test_a_key_of_zarr_is_a_plain_path(tmp_path):
+    (tmp_path / "a").mkdir()
+    (tmp_path / "a" / "c.0").write_bytes(b"chunk")
+    assert inside(tmp_path, "a/c.0") == (tmp_path / "a" / "c.0").resolve()
+    for key in ("a/../a/c.0", "./a/c.0", "a//c.0", "/a/c.0", "a/c.0/", "a\\c.0", "a/c.0\0", ""):
+        assert inside(tmp_path, key) is None
+
+
+@pytest.mark.parametrize("hosts", [[], ["localhost", "localhost"], ["localhost", "evil.example"]])
+def test_a_gate_wants_one_host(hosts):
+    assert gate_for("127.0.0.1", None).refusal("/", ["localhost"], []) is None
+    assert gate_for("127.0.0.1", None).refusal("/", hosts, []).status == 400
+
+
+async def test_closing_does_not_wait_for_who_left_in_the_middle_of_a_body(serve):
+    server = await serve()
+    _, writer = await asyncio.open_connection("127.0.0.1", server.port)
+    writer.write(b"POST /api/data_from_ts HTTP/1.1\r\nHost: localhost\r\nContent-Length: 99999\r\n\r\n{")
+    while not server._busy:
+        await asyncio.sleep(0)
+    writer.close()
+    await writer.wait_closed()
+    while any(each.transport for each in server._runner.server.connections):
+        await asyncio.sleep(0.001)
+    async with asyncio.timeout(0.5):
+        await server.close()
 
 
 @pytest.mark.parametrize(

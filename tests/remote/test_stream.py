@@ -13,7 +13,6 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from labnb.remote.server import stream
 from labnb.remote.server.stream import Cursor
 from labnb.remote.server.thin import thin
 from labnb.testing.observed import PlainSession
@@ -88,6 +87,17 @@ async def test_closing_says_goodbye_and_leaves_at_once(serve, follow):
         assert time.monotonic() - begin < 0.5
         assert [kind for kind, _ in [e async for e in events]][-1] == "end"
         assert [kind for kind, _ in [e async for e in others]][-1] == "end"
+
+
+async def test_what_was_logged_last_arrives_before_the_goodbye(serve, session, follow):
+    server = await serve()
+    async with follow(server) as events:
+        await anext(events)
+        session.log(5000.0, a=9.0)
+        await server.close()
+        (first, change), (second, _) = [event async for event in events]
+        assert (first, change["variables"]) == ("change", [{"name": "a", "t": [5000.0], "v": [9.0]}])
+        assert second == "end"
 
 
 async def test_a_browser_that_reads_nothing_holds_no_memory_and_no_port(serve, session):
@@ -182,7 +192,6 @@ async def test_ten_variables_at_100_hz_and_three_browsers_lose_nothing_and_keep_
     while len(server._busy) < 3:
         await asyncio.sleep(0.01)
     await _log(session, names, 250, watched)
-    await asyncio.sleep(2 * stream.TICK_S)
     await server.close()
     printed, _ = await process.communicate()
     for got in json.loads(printed):

@@ -86,8 +86,10 @@ class Streams:
         shown = self._facts()
         whole = {"window": None if math.isinf(window) else window, **shown}
         await put(self._event("snapshot", whole, await _curves(cursor.take())))
-        quiet = 0.0
-        while not await self._ends_within(TICK_S):
+        quiet, ended = 0.0, False
+        while not ended:
+            # What was logged last is sent before the end is.
+            ended = await self._ends_within(TICK_S)
             facts = self._facts()
             changed = {key: value for key, value in facts.items() if shown.get(key) != value}
             curves = await _curves(cursor.take())
