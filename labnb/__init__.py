@@ -12,12 +12,13 @@ if TYPE_CHECKING:
     from labnb.instruments import Instrument, Meta, Parameter, channel, connect
     from labnb.instruments import demo as demo_bench
     from labnb.record import export, load, ragged, runs
-    from labnb.remote import RemoteObserver
+    from labnb.remote import AsyncSession, RemoteObserver
     from labnb.session import Bench, Measurement, resume
 
 __version__ = "0.1.0"
 
 _PLACES = {
+    "AsyncSession": ("labnb.remote", "AsyncSession"),
     "Bench": ("labnb.session", "Bench"),
     "Instrument": ("labnb.instruments", "Instrument"),
     "Measurement": ("labnb.session", "Measurement"),
@@ -36,6 +37,7 @@ _PLACES = {
 }
 
 __all__ = [
+    "AsyncSession",
     "Bench",
     "Instrument",
     "Measurement",

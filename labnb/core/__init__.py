@@ -1,7 +1,7 @@
 """What a measurement is, as values and rules. Standard library only, no event loop, no device."""
 
 from labnb.core.adaptive import AdaptiveAxis, AdaptiveSweep
-from labnb.core.axes import Axis, LoopAxis, OpenAxis, Span, dimensions
+from labnb.core.axes import Axis, LogAxis, LoopAxis, OpenAxis, Span, dimensions
 from labnb.core.clock import (
     Clock,
     Condition,
@@ -68,6 +68,7 @@ __all__ = [
     "LimitError",
     "LinkError",
     "LinkTimeout",
+    "LogAxis",
     "LoopAxis",
     "Mutex",
     "OpenAxis",

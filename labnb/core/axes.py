@@ -115,6 +115,24 @@ class OpenAxis:
         return f"{self.name}={format_value(place * self.step)} {self.unit}".rstrip()
 
 
+@dataclass(frozen=True, slots=True)
+class LogAxis(OpenAxis):
+    """The open axis of a log: entries come when they come, and the coordinate of each is its time.
+
+    It belongs to one group, whose times are stored under the name of the axis.
+    """
+
+    step: float = 1.0  # from one entry to the next: it only counts them
+
+    def values_text(self) -> str:
+        """Say that there is no schedule."""
+        return "whenever logged"
+
+    def setpoint_text(self, place: int) -> str:
+        """Return e.g. `entry 12`."""
+        return f"entry {place}"
+
+
 LoopAxis = Axis | OpenAxis
 
 DIRECTION = ("forward", "backward")

@@ -24,6 +24,7 @@ from labnb.notebook.task_magics import TaskMagics
 from labnb.notebook.tracebacks import register_source, shown_from
 from labnb.record import find_unfinished, open_run
 from labnb.session import Run, Task, data_root, describe, forget_view, register_cells, register_view
+from labnb.session.monitoring import Chart, ChartView, Readings, forget_chart, register_chart
 
 _CALL = "get_ipython().run_cell_magic('measure'"
 
@@ -202,6 +203,12 @@ _OURS = (("cell", "measure"), ("cell", "task"), ("line", "tasks"), ("line", "sto
 _matchers: list[Callable[[CompletionContext], SimpleMatcherResult]] = []
 
 
+def _chart(chart: Chart, session: Readings) -> ChartView | None:
+    from labnb.notebook.charts import session_chart
+
+    return session_chart(chart, session)
+
+
 def load_ipython_extension(shell: InteractiveShell) -> None:
     """Give `%%measure` and `sweep` to a notebook. Loading it twice changes nothing.
 
@@ -219,6 +226,7 @@ def load_ipython_extension(shell: InteractiveShell) -> None:
         shell.input_transformers_post.append(_await_measure)
     shell.push({"sweep": sweep}, interactive=False)
     register_view(session_output)
+    register_chart(_chart)
     register_cells(partial(_resume_cell, shell, tasks))
     _forget_matchers(shell)
     _matchers.append(make_matcher(shell, tasks))
@@ -251,4 +259,5 @@ def unload_ipython_extension(shell: InteractiveShell) -> None:
             magics[kind].pop(name)
     _forget_matchers(shell)
     forget_view(session_output)
+    forget_chart(_chart)
     register_cells(None)

@@ -23,7 +23,7 @@ from zlib import crc32
 import numpy as np
 from numpy.typing import NDArray
 
-from labnb.core import Axis, Group, LabnbError, OpenAxis, RecordError, Span, Variable
+from labnb.core import Axis, Group, LabnbError, LogAxis, OpenAxis, RecordError, Span, Variable
 from labnb.core.axes import LoopAxis
 from labnb.core.schema import Dim
 from labnb.core.values import Value
@@ -129,6 +129,25 @@ class Batch:
     rows: Rows
     offset: int
     arrays: tuple[tuple[int, bytes], ...] = ()
+
+
+def gathered(batches: Sequence[Batch]) -> list[Batch]:
+    """Return the same rows as one batch for each group, the one with the latest row last.
+
+    Groups that take turns, as the variables of a log do, come in batches of one row each. Their offsets are lost.
+    Where arrays replace others, all stays in its order.
+    """
+    if len(batches) < 2 or any(batch.arrays for batch in batches):
+        return list(batches)
+    by_group: dict[int, list[Batch]] = {}
+    for batch in batches:
+        same = by_group.pop(batch.codec.index, [])  # put back behind all others
+        same.append(batch)
+        by_group[batch.codec.index] = same
+    return [
+        each[0] if len(each) == 1 else Batch(each[0].codec, np.concatenate([b.rows for b in each]), each[0].offset)
+        for each in by_group.values()
+    ]
 
 
 class Scanner:
@@ -255,6 +274,8 @@ def _axis_document(axis: LoopAxis | Span) -> dict[str, Any]:  # JSON
     if isinstance(axis, Span):
         return {"name": axis.name, "size": axis.size} | ({"ragged": True} if axis.ragged else {})
     common = {"name": axis.name, "unit": axis.unit, "notes": axis.notes}
+    if isinstance(axis, LogAxis):
+        return common | {"log": True}
     if isinstance(axis, OpenAxis):
         return common | {"step": axis.step}
     others = [_axis_document(other) for other in axis.others]
@@ -299,6 +320,8 @@ def _axes_from(documents: Sequence[Mapping[str, Any]]) -> tuple[LoopAxis | Span,
 def _axis_from(document: Mapping[str, Any]) -> LoopAxis | Span:  # JSON
     if "size" in document:
         return Span(document["name"], document["size"], document.get("ragged", False))
+    if "log" in document:
+        return LogAxis(document["name"], unit=document["unit"], notes=document["notes"])
     if "step" in document:
         return OpenAxis(document["name"], document["step"], document["unit"], document["notes"])
     others = cast(tuple[Axis, ...], _axes_from(document.get("others", ())))

@@ -14,7 +14,7 @@ from typing import Any, cast
 
 import numpy as np
 
-from labnb.core import Axis, Group, Json, OpenAxis, SchemaError, Span, Variable, amended
+from labnb.core import Axis, Group, Json, LogAxis, OpenAxis, SchemaError, Span, Variable, amended
 from labnb.core.schema import TEXT
 from labnb.record.chunks import CHUNK_BYTES, GROWING_ITEMS, Tiling, tile
 from labnb.record.values import Storage, storage_of
@@ -204,7 +204,7 @@ class Layout:
         self._check_dim(dim.name, times)
 
     def _take_axis(self, axis: Axis | OpenAxis, times: set[str]) -> None:
-        if axis.name not in self._axes:
+        if axis.name not in self._axes and not isinstance(axis, LogAxis):
             self._coordinates[axis.name] = _coordinate(axis)
         known = self._axes.setdefault(axis.name, axis)
         if known is not axis and _meaning(known) != _meaning(axis):
@@ -253,14 +253,14 @@ class Layout:
     @property
     def main(self) -> Group | None:
         """The group whose points are counted: of those inside of the most loops the first."""
-        return max(sorted(self.groups, key=lambda g: g.key), key=lambda g: len(g.axes), default=None)
+        return max(sorted(self.groups, key=lambda g: g.key), key=_depth, default=None)
 
     def time_names(self) -> dict[int, str]:
         """Return the name of the array of times of every group, by its key."""
-        if not self.groups:
-            return {}
         names = self._loop_time_names()
-        deepest = max(self.groups, key=lambda group: len(group.axes))
+        deepest = max(self.groups, key=_depth, default=None)
+        if deepest is None or _is_log(deepest):
+            return names
         names[deepest.key] = _free(
             "t", "time_of_point", self._variables | set(self._sizes) | set(self._others) | set(names.values())
         )
@@ -270,6 +270,9 @@ class Layout:
         """Return the names that hold whichever group is deepest, so that a deeper one later renames only one array."""
         names: dict[int, str] = {}
         for group in self.groups:
+            if _is_log(group):
+                names[group.key] = group.dims[0]
+                continue
             loops = re.sub(r"\W+", "_", "_".join(group.dims)) or "once"
             taken = self._variables | set(self._sizes) | set(self._others) | set(names.values())
             names[group.key] = _free(f"t_{loops}", f"time_of_point_{loops}", taken)
@@ -280,7 +283,7 @@ class Layout:
 
         Variables of which no value has come yet are not among them before the run has ended (`all_of_them`).
         """
-        stored = [self._coordinates[name] for name in (*self._axes, *self._others)]
+        stored = [self._coordinates[name] for name in (*self._axes, *self._others) if name in self._coordinates]
         names = self.time_names()
         for group in self.groups:
             loops = tuple(axis.size for axis in group.axes)
@@ -305,6 +308,16 @@ def length_names(variable: Variable) -> tuple[str, ...]:
         return ()
     count = len(variable.dims)
     return tuple(f"{variable.name}_length" + (f"_{k}" if count > 1 else "") for k in range(count))
+
+
+def _is_log(group: Group) -> bool:
+    """Whether the times of a group are the coordinate of its axis."""
+    return len(group.axes) == 1 and isinstance(group.axes[0], LogAxis)
+
+
+def _depth(group: Group) -> int:
+    """How many loops a group is inside of; a log is behind all others, since it names its times itself."""
+    return -1 if _is_log(group) else len(group.axes)
 
 
 def _meaning(axis: Axis | OpenAxis) -> tuple[object, ...]:

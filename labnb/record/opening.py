@@ -3,7 +3,7 @@
 import errno
 import os
 import warnings
-from collections.abc import Iterator
+from collections.abc import Container, Iterator
 from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, cast
@@ -14,7 +14,7 @@ from numpy.typing import NDArray
 from labnb.core import Group, Json, RecordError, RunLocked, State, SystemClock
 from labnb.record.files import reason, remove_tree, sync_path, write_whole
 from labnb.record.folder import boot_id, make_store, write_note
-from labnb.record.journal import HEAD, START, Batch, RowCodec, Scanner, pending_bytes, read_start
+from labnb.record.journal import HEAD, START, Batch, RowCodec, Scanner, gathered, pending_bytes, read_start
 from labnb.record.layout import root_text
 from labnb.record.lock import take_lock
 from labnb.record.materialiser import Materialiser
@@ -259,13 +259,8 @@ def _replay(journal: int, found: _Found, store: Materialiser) -> tuple[int, int 
     places: dict[int, list[NDArray[np.int64]]] = {g.key: [] for g in store.layout.groups if _has_arrays(g)}
     scanner = Scanner(verify=False)
     store.texts = scanner.texts
-    for item in _items(journal, scanner, found.end):
-        if isinstance(item, Group):
-            continue
-        key = item.codec.group.key
-        batch = _survivors(item, found.synced) if key in places else item
-        if not len(batch.rows):
-            continue
+    for batch in _gathered_items(journal, scanner, found, places):
+        key = batch.codec.group.key
         store.apply(batch)
         last = int(batch.rows["time"][-1])
         if key in places:
@@ -277,6 +272,16 @@ def _replay(journal: int, found: _Found, store: Materialiser) -> tuple[int, int 
         if gone:
             lost[str(key)] = gone
     return store.points, last, lost
+
+
+def _gathered_items(journal: int, scanner: Scanner, found: _Found, arrays: Container[int]) -> Iterator[Batch]:
+    """Yield every row that survives, piece by piece of the journal; `arrays` are the groups that have some."""
+    before = -1
+    while scanner.offset > before:
+        before = scanner.offset
+        items = [item for item in read_on(journal, scanner, found.end) if isinstance(item, Batch)]
+        kept = (_survivors(item, found.synced) if item.codec.group.key in arrays else item for item in items)
+        yield from gathered([batch for batch in kept if len(batch.rows)])
 
 
 def _has_arrays(group: Group) -> bool:

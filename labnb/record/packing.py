@@ -30,7 +30,7 @@ def pack_array(
     Raises OSError.
     """
     chunks = range(files.count(next(iter(shape), 0)))
-    packed = array.packed(whole=array.whole is not None and _measured(array, files, chunks) == math.prod(shape))
+    packed = array.packed(whole=array.whole is not None and _measured(array, files, shape) == math.prod(shape))
     for chunk in chunks:
         if stop():
             return None
@@ -85,10 +85,16 @@ def _content(array: StoredArray, files: ChunkFiles, chunk: int) -> bytes | None:
     return data if len(data) == files.chunk_bytes or (data and array.data_type == "string") else None
 
 
-def _measured(array: StoredArray, files: ChunkFiles, chunks: range) -> int:
+def _measured(array: StoredArray, files: ChunkFiles, shape: tuple[int, ...]) -> int:
     fill = np.frombuffer(array.fill_bytes, array.dtype)[0]
-    found = (_content(array, files, chunk) for chunk in chunks)
-    return sum(int((np.frombuffer(data, array.dtype) != fill).sum()) for data in found if data is not None)
+    count, left = 0, math.prod(shape)
+    for chunk in range(files.count(next(iter(shape), 0))):
+        data = _content(array, files, chunk)
+        if data is not None:
+            # What is behind the end of the only axis of a log was never filled.
+            within = np.frombuffer(data, array.dtype)[: left if array.tiling.shape == (None,) else None]
+            count, left = count + int((within != fill).sum()), left - len(within)
+    return count
 
 
 def _cast(data: bytes, given: StoredArray, wanted: StoredArray) -> bytes:

@@ -11,7 +11,7 @@ import weakref
 from collections.abc import Callable, Iterable, Mapping
 from dataclasses import replace
 from pathlib import Path
-from typing import cast
+from typing import TYPE_CHECKING, Any, cast
 from zlib import crc32
 
 from labnb.core import (
@@ -30,6 +30,7 @@ from labnb.core import (
 from labnb.record.declaring import Declared, as_kept
 from labnb.record.files import reason, remove_tree, sync_path, write_whole
 from labnb.record.folder import boot_id, make_folder, make_store, write_note
+from labnb.record.growing import read_growing
 from labnb.record.journal import (
     HEAD,
     MAGIC,
@@ -49,6 +50,9 @@ from labnb.record.resuming import Kept, read_kept, write_journal
 from labnb.record.runfile import RunFile, packing_json, stamp
 from labnb.record.sealing import packer, unpack_run
 from labnb.record.writer import Follower, Touched, Writer
+
+if TYPE_CHECKING:
+    from numpy.typing import NDArray
 
 _head = HEAD.pack
 _write = os.write
@@ -271,6 +275,23 @@ class Recorder:
     def note(self, kind: str, text: str, **fields: object) -> None:
         """Add a line to `events.ndjson`: a log line, a warning, what failed. Raises RecordError."""
         write_note(self.path, self._clock.time_ns(), kind, text, fields)
+
+    def shown(self, axis: str) -> int:
+        """Return how many places along an open axis lie in the store, which readers see at the next commit."""
+        return self._store.lengths.get(axis, 0)
+
+    def read(self, name: str, start: int, stop: int) -> "NDArray[Any]":
+        """Return the values `start` … `stop` of an array over an open axis, as they lie on disk. Raises RecordError.
+
+        Of scalars and times those before `shown`, of arrays all that were put.
+        """
+        array = next(array for array in self._layout.arrays() if array.name == name)
+        try:
+            return read_growing(self.data_path, array, start, stop)
+        except OSError as error:
+            raise RecordError(
+                f"run {self.run_id}: {name!r} cannot be read from {self.data_path}: {reason(error)}"
+            ) from error
 
     def update_metadata(self, extra: Mapping[str, object]) -> None:
         """Add to what describes the run: in `run.json` now, for readers of the data at the next commit."""

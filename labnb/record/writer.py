@@ -18,7 +18,7 @@ import numpy as np
 from labnb.core import Group, RecordError, State
 from labnb.record.files import begin_writing, sync_path
 from labnb.record.folder import write_note
-from labnb.record.journal import MAGIC, START, Batch, Scanner, slot
+from labnb.record.journal import MAGIC, START, Batch, Scanner, gathered, slot
 from labnb.record.materialiser import Materialiser
 from labnb.record.runfile import RunFile, groups_json
 
@@ -81,6 +81,7 @@ class Follower:
         self._changed = True
         self._replay_to = 0
         self._began_at = os.fstat(self._fd).st_size
+        self._watched_ns: int | None = None
         self.last_time_ns: int | None = None
 
     @property
@@ -142,8 +143,20 @@ class Follower:
     def _read(self, size: int) -> bool:
         """Take the next piece of the journal in; return whether there was one."""
         before = self._scanner.offset
-        self._pending = read_on(self._fd, self._scanner, size)
+        batches = list[Batch]()
+        for item in read_on(self._fd, self._scanner, size):
+            if isinstance(item, Batch):
+                batches.append(item)
+                continue
+            self._queue(batches)
+            self._pending.append(item)
+            batches = []
+        self._queue(batches)
         return self._scanner.offset > before
+
+    def _queue(self, batches: list[Batch]) -> None:
+        self._watch_clock(batches)
+        self._pending += gathered(batches)
 
     def _apply(self) -> None:
         if self._replay_to:
@@ -154,16 +167,18 @@ class Follower:
                 self._declare(item)
             else:
                 self._store.apply(item)
-                self._watch_clock(item)
                 self.last_time_ns = int(item.rows["time"][-1])
             self._changed = True
             del self._pending[0]
 
-    def _watch_clock(self, batch: Batch) -> None:
+    def _watch_clock(self, batches: list[Batch]) -> None:
         """Note when the computer's clock is set back: times are kept as they came, so the order of points is not theirs."""
-        if batch.offset < self._began_at or self.last_time_ns is None:
+        if not batches:
             return
-        times = np.concatenate(([self.last_time_ns], batch.rows["time"]))
+        before, self._watched_ns = self._watched_ns, int(batches[-1].rows["time"][-1])
+        if batches[0].offset < self._began_at or before is None:
+            return
+        times = np.concatenate([[before], *(batch.rows["time"] for batch in batches)])
         back_ns = int(np.diff(times).min())
         if back_ns < -_CLOCK_NOISE_NS:
             text = f"the computer's clock was set back by {-back_ns / 1e9:.0f} s during the run; times of points before and after overlap"

@@ -2,5 +2,6 @@
 
 from labnb.remote.observed import Observed
 from labnb.remote.observer import RemoteObserver
+from labnb.remote.session import AsyncSession
 
-__all__ = ["Observed", "RemoteObserver"]
+__all__ = ["AsyncSession", "Observed", "RemoteObserver"]
