@@ -1,7 +1,6 @@
 """`labnb serve`: the service by which notebooks, kernels and test stations share instruments."""
 
 import argparse
-import asyncio
 import contextlib
 import signal
 from pathlib import Path
@@ -23,6 +22,8 @@ def add_command(commands: "_SubParsersAction[argparse.ArgumentParser]") -> None:
 
 def serve(chosen: argparse.Namespace) -> int:
     """Serve until SIGTERM or SIGINT; what is reserved then stays so for the next start."""
+    import asyncio
+
     from labnb.sharing import service_folder
 
     asyncio.run(_serve(chosen.port, chosen.folder or service_folder()))
@@ -30,6 +31,8 @@ def serve(chosen: argparse.Namespace) -> int:
 
 
 async def _serve(port: int, folder: Path) -> None:
+    import asyncio
+
     from labnb.sharing import journal_of, published, serving
 
     ended = asyncio.Event()

@@ -10,6 +10,7 @@ from contextlib import contextmanager, suppress
 from typing import cast
 
 from labnb.core import Json, ReservationError, ReservationLost, Reserved, present_clock
+from labnb.sharing.callers import this_machine
 from labnb.sharing.journal import Entry, Journal
 from labnb.sharing.leases import Lease
 from labnb.sharing.places import Place
@@ -40,8 +41,7 @@ class Desk:
         self._changed = asyncio.Event()
         self._held = asyncio.Event()
         if journal is not None:
-            for entry in journal.entries():
-                self._replay(entry)
+            self._replay(list(journal.entries()))
             self._recheck()
             self._rewrite(journal)
 
@@ -209,16 +209,19 @@ class Desk:
 
     def _rewrite(self, journal: Journal) -> None:
         holds: list[Entry] = [{"do": "hold", **_from_hold(hold)} for hold in self.table.holds.values()]
-        journal.rewrite([{"do": "token", "token": self._last_token}, *self.registry.entries(), *holds])
+        journal.rewrite(
+            [{"do": "token", "token": self._last_token, "machine": this_machine()}, *self.registry.entries(), *holds]
+        )
 
-    def _replay(self, entry: Entry) -> None:
-        try:
-            if not self.registry.replay(entry):
-                self._replay_hold(entry)
-        except (KeyError, TypeError, ValueError, AttributeError) as error:
-            raise ReservationError(
-                f"the journal of reservations has an entry that cannot be: {entry!r} ({error}); move the file away"
-            ) from error
+    def _replay(self, entries: list[dict[str, Json]]) -> None:
+        for entry in _of_this_start(entries):
+            try:
+                if not self.registry.replay(entry):
+                    self._replay_hold(entry)
+            except (KeyError, TypeError, ValueError, AttributeError) as error:
+                raise ReservationError(
+                    f"the journal of reservations has an entry that cannot be: {entry!r} ({error}); move the file away"
+                ) from error
 
     def _replay_hold(self, entry: Entry) -> None:
         match entry["do"]:
@@ -242,6 +245,13 @@ class Desk:
             else:
                 self._seen_s[token] = present_clock().monotonic()
                 self._held.set()
+
+
+def _of_this_start(entries: list[dict[str, Json]]) -> list[dict[str, Json]]:
+    """Return what still counts: when the machine was started anew, nobody holds and no session is open."""
+    if not entries or "machine" not in entries[0] or entries[0]["machine"] == this_machine():
+        return entries
+    return [entry for entry in entries if entry["do"] in ("token", "pin map")]
 
 
 def _from_hold(hold: Hold) -> dict[str, Json]:

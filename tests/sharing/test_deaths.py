@@ -91,6 +91,30 @@ def test_a_killed_waiter_leaves_the_queue(client, holder, until):
     until(lambda now: now.reservations and now.reservations[0].holder.pid == behind.pid)
 
 
+PATIENT = """
+import sys
+from labnb.sharing import ReservationClient
+client = ReservationClient(sys.argv[1])
+try:
+    client.reserve("psu", timeout=-1, on_wait=lambda wait: print("waits", flush=True))
+except KeyboardInterrupt:
+    print("interrupted", flush=True)
+sys.stdin.readline()
+"""
+
+
+def test_an_interrupted_waiter_leaves_the_queue_and_goes_on_living(client, service, program, until):
+    held = client.reserve("psu")
+    patient = program(PATIENT, service.address)
+    assert patient.reads() == "waits"
+    patient.process.send_signal(signal.SIGINT)
+    assert patient.reads() == "interrupted"
+    until(lambda now: not now.queue)
+    held.release()
+    assert client.situation().reservations == ()
+    assert patient.process.poll() is None
+
+
 def test_a_waiter_whose_call_is_cancelled_leaves_the_queue(client, channel, pin_map, until):
     from labnb.sharing.calls import procedures
     from labnb.sharing.messages import SESSION_SERVICE, session_messages

@@ -69,6 +69,20 @@ async def test_who_died_meanwhile_holds_nothing_and_is_told_so(journal):
     close(later)
 
 
+async def test_when_the_machine_was_started_anew_only_pin_maps_are_left(journal, monkeypatch, full_map):
+    desk = Desk(journal)
+    hold = await desk.reserve(claim("psu"), 0)
+    desk.registry.register("session", [("DMM1", b"")])
+    desk.registry.keep_pin_map("full", full_map.read_text("utf-8"))
+    monkeypatch.setattr("labnb.sharing.desk.this_machine", lambda: "another start")
+    later = reopened(journal)
+    assert later.table.holds == {}
+    assert later.registry.registered["session"] == {}
+    assert list(later.registry.wirings) == ["full"]
+    assert (await later.reserve(claim("psu"), 0)).token > hold.token
+    close(later)
+
+
 async def test_tokens_grow_even_if_the_journal_is_lost(journal):
     old = await Desk(journal).reserve(claim("psu"), 0)
     journal.path.unlink()
