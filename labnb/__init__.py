@@ -11,6 +11,7 @@ if TYPE_CHECKING:
     from labnb.core import sweep
     from labnb.instruments import Instrument, Meta, Parameter, channel, connect
     from labnb.instruments import demo as demo_bench
+    from labnb.notebook.panels import RunsPanel, SweepPanel, panel, tasks
     from labnb.record import export, load, ragged, runs
     from labnb.session import Bench, Measurement, resume
 
@@ -21,11 +22,15 @@ _PLACES = {
     "Instrument": ("labnb.instruments", "Instrument"),
     "Measurement": ("labnb.session", "Measurement"),
     "Meta": ("labnb.instruments", "Meta"),
+    "RunsPanel": ("labnb.notebook.panels", "RunsPanel"),
+    "SweepPanel": ("labnb.notebook.panels", "SweepPanel"),
     "Parameter": ("labnb.instruments", "Parameter"),
     "channel": ("labnb.instruments", "channel"),
     "connect": ("labnb.instruments", "connect"),
     "demo_bench": ("labnb.instruments", "demo"),
     "export": ("labnb.record", "export"),
+    "panel": ("labnb.notebook.panels", "panel"),
+    "tasks": ("labnb.notebook.panels", "tasks"),
     "load": ("labnb.record", "load"),
     "ragged": ("labnb.record", "ragged"),
     "resume": ("labnb.session", "resume"),
@@ -39,15 +44,19 @@ __all__ = [
     "Measurement",
     "Meta",
     "Parameter",
+    "RunsPanel",
+    "SweepPanel",
     "channel",
     "connect",
     "demo_bench",
     "export",
     "load",
+    "panel",
     "ragged",
     "resume",
     "runs",
     "sweep",
+    "tasks",
 ]
 
 
