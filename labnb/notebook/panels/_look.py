@@ -18,7 +18,7 @@ _PANELS = """<style>
 .labnb-panel.labnb-tool { gap: 10px; padding: 10px 12px 12px; border: 1px solid var(--labnb-line); border-radius: 6px;
   margin: 2px 0; overflow: visible; }
 .labnb-tool > * { margin: 0; overflow: visible; }
-.labnb-tool .labnb-row { gap: 10px; align-items: flex-end; flex-wrap: wrap; overflow: visible; margin: 0; }
+.labnb-tool .labnb-row { gap: 4px 10px; align-items: flex-end; flex-wrap: wrap; overflow: visible; margin: 0; }
 .labnb-tool .labnb-row > * { margin: 0; }
 .labnb-tool .labnb-columns { gap: 14px; align-items: stretch; overflow: visible; margin: 0; }
 .labnb-tool .labnb-title { font-weight: 600; }
@@ -27,7 +27,7 @@ _PANELS = """<style>
 .labnb-tool .labnb-field > label { width: auto; text-align: left; height: 16px; line-height: 16px; margin: 0 0 2px;
   padding: 0; font-size: var(--jp-ui-font-size0, 11px); color: var(--labnb-soft); }
 .labnb-tool .labnb-field input, .labnb-tool .labnb-field select, .labnb-tool .labnb-field textarea { font-size: inherit;
-  font-family: inherit; color: var(--labnb-text); background: var(--jp-layout-color1, #fff); border-radius: 3px;
+  font-family: inherit; color: var(--labnb-text); background-color: var(--jp-layout-color1, #fff); border-radius: 3px;
   border: 1px solid var(--jp-border-color1, #bdbdbd); font-variant-numeric: tabular-nums; width: 100%; flex: none; }
 .labnb-tool .labnb-field input[type="text"], .labnb-tool .labnb-field select:not([multiple]) { height: 26px;
   line-height: 24px; padding: 0 6px; }
@@ -37,25 +37,27 @@ _PANELS = """<style>
 .labnb-tool .labnb-field input:focus-visible, .labnb-tool .labnb-field select:focus-visible,
 .labnb-tool .labnb-field textarea:focus-visible { outline: 2px solid var(--jp-brand-color1, #1976d2); outline-offset: 0; }
 .labnb-tool .labnb-field input:disabled, .labnb-tool .labnb-field select:disabled { opacity: 0.55; }
-.labnb-tool .labnb-mono textarea, .labnb-tool .labnb-mono select, .labnb-tool .labnb-mono pre {
+.labnb-tool .labnb-mono textarea, .labnb-tool .labnb-mono select, .labnb-tool .labnb-mono .widget-html-content {
   font-family: var(--jp-code-font-family, monospace); font-size: var(--jp-code-font-size, 13px); line-height: 18px; }
 .labnb-tool .labnb-mono textarea { resize: none; padding: 6px 8px; background: var(--jp-cell-editor-background, #f5f5f5);
   border-color: var(--labnb-line); white-space: pre; overflow: auto; scrollbar-width: thin; flex: 1 1 auto; }
 .labnb-tool .labnb-plan .widget-html-content, .labnb-tool .labnb-message .widget-html-content { white-space: pre-wrap;
   overflow-wrap: anywhere; line-height: 19px; }
-.labnb-tool .labnb-message { min-height: 19px; }
+.labnb-tool .labnb-taken .widget-html-content { font-size: var(--jp-ui-font-size0, 11px); line-height: 16px; }
+.labnb-tool .labnb-columns > .labnb-grow { flex: 1 1 0; }
+.labnb-tool .labnb-columns > button { align-self: flex-start; }
 .labnb-tool .labnb-bad { color: var(--labnb-bad); }
 .labnb-tool .labnb-good { color: var(--labnb-good); }
-.labnb-tool button.jupyter-button { width: auto; padding: 0 14px; flex: none; }
-.labnb-tool button.labnb-primary { background: var(--jp-brand-color1, #1976d2); color: #fff; border-color: transparent;
+.labnb-panel.labnb-tool button.jupyter-button { width: auto; padding: 0 14px; flex: none; }
+.labnb-panel.labnb-tool button.labnb-primary { background: var(--jp-brand-color1, #1976d2); color: #fff; border-color: transparent;
   font-weight: 600; }
-.labnb-tool button.labnb-primary:hover:enabled { background: var(--jp-brand-color0, #1565c0); }
-[data-jp-theme-light="false"] .labnb-tool button.labnb-primary { color: #0b0b0b; }
-[data-jp-theme-light="false"] .labnb-tool button.labnb-primary:hover:enabled { background: var(--jp-brand-color2); }
-.labnb-tool button.labnb-safe { background: #b3261e; color: #fff; border-color: transparent; font-weight: 600; height: 40px;
+.labnb-panel.labnb-tool button.labnb-primary:hover:enabled { background: var(--jp-brand-color0, #1565c0); }
+[data-jp-theme-light="false"] .labnb-panel.labnb-tool button.labnb-primary { color: #0b0b0b; }
+[data-jp-theme-light="false"] .labnb-panel.labnb-tool button.labnb-primary:hover:enabled { background: var(--jp-brand-color2); }
+.labnb-panel.labnb-tool button.labnb-safe { background: #b3261e; color: #fff; border-color: transparent; font-weight: 600; height: 40px;
   min-width: 150px; font-size: 15px; }
-.labnb-tool button.labnb-safe:hover:enabled { background: #8f1d17; }
-.labnb-tool button.labnb-on { border-color: var(--labnb-good); color: var(--labnb-good); font-weight: 600; }
+.labnb-panel.labnb-tool button.labnb-safe:hover:enabled { background: #8f1d17; }
+.labnb-panel.labnb-tool button.labnb-on { border-color: var(--labnb-good); color: var(--labnb-good); font-weight: 600; }
 .labnb-tool .labnb-grid { display: grid; column-gap: 14px; row-gap: 0; align-items: center; overflow: visible; }
 .labnb-tool .labnb-line { gap: 12px; align-items: center; min-height: 34px; border-top: 1px solid var(--labnb-line);
   margin: 0; padding: 3px 0; overflow: visible; }

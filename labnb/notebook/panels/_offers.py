@@ -85,9 +85,9 @@ def offers_of(bench: object, root: str, names: Mapping[str, object] | None = Non
 
 def _things(bench: object, root: str) -> Iterator[tuple[str, str, object]]:
     """Yield label, code and thing of what stands on the bench."""
-    if isinstance(bench, Instrument) or is_channel(bench):
-        yield getattr(bench, "name", root) if isinstance(bench, Instrument) else root, root, bench
-    elif isinstance(getattr(bench, "parameters", None), Mapping) or device_of(bench) is not None:
+    if is_channel(bench):
+        yield root, root, bench
+    elif _is_driver(bench):
         yield _label_of(bench, type(bench).__name__), root, bench
     elif isinstance(bench, Mapping):
         for key, thing in cast("Mapping[object, object]", bench).items():
@@ -96,11 +96,24 @@ def _things(bench: object, root: str) -> Iterator[tuple[str, str, object]]:
         for place, thing in enumerate(cast("Sequence[object]", bench)):
             yield _label_of(thing, f"{root}[{place}]"), f"{root}[{place}]", thing
     else:
-        held = getattr(bench, "instruments", None)
-        parts = held if isinstance(held, Mapping) else vars(bench) if hasattr(bench, "__dict__") else {}
-        for name, thing in cast("Mapping[str, object]", parts).items():
-            if not name.startswith("_") and not isinstance(thing, _PLAIN):
-                yield name, f"{root}.{name}" if name.isidentifier() else f"{root}[{name!r}]", thing
+        yield from _attributes(bench, root)
+
+
+def _is_driver(bench: object) -> bool:
+    return (
+        isinstance(bench, Instrument)
+        or isinstance(getattr(bench, "parameters", None), Mapping)
+        or device_of(bench) is not None
+    )
+
+
+def _attributes(bench: object, root: str) -> Iterator[tuple[str, str, object]]:
+    """Yield what a bench holds by name: a `Bench`'s instruments, or the attributes of a bench of any other class."""
+    held = getattr(bench, "instruments", None)
+    parts = held if isinstance(held, Mapping) else getattr(bench, "__dict__", {})
+    for name, thing in cast("Mapping[str, object]", parts).items():
+        if not name.startswith("_") and not isinstance(thing, _PLAIN):
+            yield name, f"{root}.{name}" if name.isidentifier() else f"{root}[{name!r}]", thing
 
 
 def _label_of(thing: object, otherwise: str) -> str:

@@ -102,8 +102,8 @@ def _names(offers: Iterable[Offer]) -> list[str]:
     chosen = list(offers)
     short = [offer.name for offer in chosen]
     found = list[str]()
-    for offer, name in zip(chosen, short, strict=True):
-        name = offer.long_name if short.count(name) > 1 or keyword.iskeyword(name) or name == "sweep" else name
+    for offer, word in zip(chosen, short, strict=True):
+        name = offer.long_name if short.count(word) > 1 or keyword.iskeyword(word) or word == "sweep" else word
         place = 2
         unique = name
         while unique in found:

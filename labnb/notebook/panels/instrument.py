@@ -20,7 +20,9 @@ from labnb.notebook.panels._door import Panel
 from labnb.notebook.panels._offers import Offer, offers_of
 from labnb.session import users_of
 
+_TOLD = ("expected", "one of", "is outside of", "write a value", "stopped on its way")  # these say what is expected
 _LEAST_S = 0.2
+_ENTER_S = 0.2  # by then a text that was changed has come, too
 
 
 def panel(instrument: object, *, every_s: float = 1.0) -> "InstrumentPanel":
@@ -62,8 +64,9 @@ class InstrumentPanel(Panel):
             value=f"{html.escape(self.name)}<small>{html.escape(str(identity))} {html.escape(str(where))}</small>",
         )
         grow = _look.text("labnb-grow", value="")
-        yield _look.row([_look.column([title, self._note], flex="1 1 200px"), grow, self._safe], "labnb-columns")
-        yield self._message
+        yield _look.row(
+            [_look.column([title, self._note, self._message], flex="1 1 200px"), grow, self._safe], "labnb-columns"
+        )
         yield _look.column(self._grouped())
 
     def _grouped(self) -> Iterator[widgets.Widget]:
@@ -139,6 +142,7 @@ class Line:
         self.offer, self._owner = offer, owner
         self.channel: Channel = channel(offer.thing)
         self._moving: asyncio.Task[Any] | None = None
+        self._entered = False
         label = self.name = offer.label.removeprefix(f"{owner.name}.")
         doc = (getattr(offer.thing, "__doc__", "") or "").partition("\n")[0]
         self._value = _look.text("labnb-value", width="130px", value="–")
@@ -173,7 +177,8 @@ class Line:
             options = [("choose", None), *((word, word) for word in cast("dict[str, str]", words))]
             self.field = _look.choice(f"Set {label}", options, lambda: None, width="130px")
         else:
-            self.field = _look.entry(f"Set {label}{unit}", lambda: None, hint=self._hint(), width="130px")
+            written = partial(self._owner.post, self._written)
+            self.field = _look.entry(f"Set {label}{unit}", written, hint=self._hint(), width="130px")
             self.field.on_msg(self._on_message)
         yield self.field
         self.apply_button = _look.button(
@@ -189,9 +194,20 @@ class Line:
         yield _look.text("labnb-soft", "labnb-grow", value=html.escape(self._rules()))
 
     def _on_message(self, _widget: object, content: dict[str, object], _buffers: object) -> None:
-        """Set it when Enter is pressed."""
         if content.get("event") == "submit":
-            self._owner.post(self.apply)
+            self._owner.post(self._enter)
+
+    async def _enter(self) -> None:
+        """Set it, since Enter was pressed. The browser says so just before it says what was written."""
+        self._entered = True
+        await asyncio.sleep(_ENTER_S)
+        await self._written()
+
+    async def _written(self) -> None:
+        """Set it, if Enter was pressed and what was written has come."""
+        if self._entered:
+            self._entered = False
+            await self.apply()
 
     def _hint(self) -> str:
         low, high = self.offer.low, self.offer.high
@@ -295,7 +311,7 @@ class Line:
         if self._owner.closed:
             return
         message = "" if error is None else _look.one_line(error)
-        if message and self.channel.writable and "expected" not in message and "one of" not in message:
+        if message and self.channel.writable and not any(word in message for word in _TOLD):
             message = f"{message} (expected: {self._expected()})"
         self._error.value = _look.bad(message) if message else ""
         self._error.layout.display = None if message else "none"
@@ -327,5 +343,5 @@ def _shown(value: object, unit: str) -> str:
     if getattr(value, "shape", ()):
         return f"array {getattr(value, 'shape', '')}"
     if isinstance(value, int | float | complex | str):
-        return value_text(value, unit, 6)
+        return value_text(value, unit, 5)
     return str(value)

@@ -38,7 +38,7 @@ class RunsPanel(Panel):
     def __init__(self, root: str | os.PathLike[str] | None = None) -> None:
         super().__init__("a panel of runs")
         self._root = data_root(None if root is None else os.fspath(root))
-        self._listing, self._wanted = False, 0
+        self._shown, self._wanted = tuple[str, ...](), 0
         self._watching: Watching | None = None
         self._make_search()
         self._make_actions()
@@ -94,12 +94,8 @@ class RunsPanel(Panel):
             self._allow()
             return
         chosen = [path for path in self.list.value if path in {path for _, path in options}]
-        self._listing = True
-        try:
-            self.list.options = options
-            self.list.value = chosen
-        finally:
-            self._listing = False
+        self.list.options = options
+        self.list.value = chosen
         self._count.value = html.escape(f"{len(options)} found" if options else f"nothing found in {self._root}")
         self._allow()
 
@@ -127,10 +123,12 @@ class RunsPanel(Panel):
         return open_run(self.chosen[0])
 
     async def _chosen(self) -> None:
-        if self._listing:
-            return
-        self._say("")
         self._allow()
+        if self.list.value == self._shown:
+            return  # the list was made anew, and what is chosen is the same
+        self._shown = self.list.value
+        if self.chosen:
+            self._say("")
         self.preview.value, self._about.value, self.code.value = "", "", ""
         if len(self.chosen) == 1:
             run = await asyncio.to_thread(self._one)
@@ -206,7 +204,8 @@ class RunsPanel(Panel):
         await run
         self._say(_look.plain(f"{run.run_id} {run.state}: {run.points} points"))
         await self._search()
-        await self._draw()
+        if self.chosen:
+            await self._draw()
 
     def close(self) -> None:
         """End what it has begun and free its widgets. A run that was resumed here is stopped; its points are kept."""

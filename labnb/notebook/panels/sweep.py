@@ -64,7 +64,10 @@ class SweepPanel(Panel):
     def _make_controls(self, name: str) -> None:
         refresh = self._posting(self._refresh)
         swept = [(offer.shown, offer) for offer in self.offers if offer.sweeps]
-        read = [(offer.shown, offer) for offer in self.offers if offer.reads]
+        readable = sorted(
+            (offer for offer in self.offers if offer.reads), key=lambda offer: offer.sweeps or offer.switches
+        )
+        read = [(offer.shown, offer) for offer in readable]
         on = [(offer.shown, offer) for offer in self.offers if offer.switches]
         self.fast = AxisControls("Fast axis", [("nothing", None), *swept], self._post, refresh)
         self.slow = AxisControls("Slow axis", [("none", None), *swept], self._post, refresh)
@@ -72,7 +75,7 @@ class SweepPanel(Panel):
         self.switches = _look.choice("Switch on first", on, refresh, width="auto", several=7)
         self.name = _look.entry("Name of the run", refresh, value=name, width="130px")
         self.dwell = _look.entry("Dwell (s)", refresh, value="0", width="90px")
-        self.plan = _look.text("labnb-plan")
+        self.plan = _look.text("labnb-plan", "labnb-mono")
         self.cell = _look.area("As a cell", 9, "labnb-mono", "labnb-as-cell")
         self.cell.disabled = False
         self.start = _look.button("Start", "Measure what the plan says", self._posting(self._start), "labnb-primary")
@@ -218,7 +221,7 @@ class AxisControls:
         self.stop = _look.entry("To", refresh, width="110px")
         self.points = _look.entry("Points", lambda: post(self._by_points), value=_POINTS, width="80px")
         self.step = _look.entry("or step", lambda: post(self._by_step), width="110px")
-        self._taken = _look.text("labnb-soft")
+        self._taken = _look.text("labnb-soft", "labnb-taken")
         self.widget = _look.row([self.channel, self.start, self.stop, self.points, self.step, self._taken])
 
     @property

@@ -33,7 +33,7 @@ class TasksPanel(Panel):
         self._place = widgets.VBox(layout={"overflow": "visible"})
         self._all = _look.button("Stop all", "Stop every run and task; points are kept", self._posting(self._stop_all))
         title = _look.text("labnb-title", "labnb-grow", value="Going on<small>runs and background tasks</small>")
-        self._build(_look.row([title, self._all], "labnb-columns"), self._message, self._place)
+        self._build(_look.row([title, self._all], "labnb-columns"), self._place, self._message)
         self._refresh()
         self._begin(self._repeat(_EVERY_S, self._refresh))
 
