@@ -32,8 +32,7 @@ class Panel:
         self._tasks = set[asyncio.Task[Any]]()
         self._closed = False
         self._message = _look.text("labnb-message")
-        self.widget = widgets.VBox()
-        self.widget._view_count = 0  # noqa: SLF001  # pyright: ignore[reportAttributeAccessIssue]  ipywidgets has no public name for it
+        self.widget = widgets.VBox(_view_count=0)  # from now on it counts the views in the browser
         _look.dressed(self.widget, "labnb-panel", "labnb-tool")
 
     def _build(self, *children: widgets.Widget) -> None:
@@ -47,7 +46,7 @@ class Panel:
     @property
     def watched(self) -> bool:
         """Whether it is on show somewhere."""
-        return not self._closed and bool(self.widget._view_count)  # noqa: SLF001  # pyright: ignore[reportAttributeAccessIssue]  as above
+        return not self._closed and bool(getattr(self.widget, "_view_count"))  # noqa: B009  ipywidgets has no public name for it
 
     def _ipython_display_(self) -> None:
         display(self.widget)

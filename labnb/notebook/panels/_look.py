@@ -70,6 +70,7 @@ _PANELS = """<style>
 .labnb-tool .labnb-part .widget-html-content { font-weight: 600; text-transform: capitalize; }
 .labnb-tool .labnb-flow { display: flex; gap: 14px; align-items: center; }
 .labnb-tool .labnb-flow .labnb-progress { flex: 0 0 120px; }
+.labnb-panel.labnb-tool .labnb-pause { min-width: 84px; }
 .labnb-tool .labnb-preview img { max-width: 100%; height: auto; border-radius: 4px; }
 .labnb-tool .labnb-empty { color: var(--labnb-soft); }
 </style>"""

@@ -15,7 +15,8 @@ if TYPE_CHECKING:
     import xarray as xr
     from matplotlib.figure import Figure
 
-_TEXT, _SOFT, _LINE = "#212121", "#616161", "#bdbdbd"
+_TEXT, _LINE = "#7a7a7a", "#9a9a9a"
+_SMALL = 1e-2  # below it, ticks have SI prefixes
 _lock = threading.Lock()  # matplotlib's font cache is not thread-safe
 
 
@@ -90,13 +91,24 @@ def _label(data: "xr.Dataset", name: str) -> str:
 
 
 def _png(figure: "Figure", axes: Any) -> bytes:
-    for item in (axes.xaxis.label, axes.yaxis.label, axes.title):
-        item.set_color(_TEXT)
-    axes.grid(visible=True, color="#e0e0e0", lw=0.6)
+    """Return it without a background, in greys that are read on light and dark pages alike."""
+    from matplotlib.ticker import EngFormatter
+
+    for every in figure.axes:  # the colour bar has its own
+        for axis in (every.xaxis, every.yaxis):
+            axis.label.set(color=_TEXT, fontsize=9)
+            if axis.get_scale() == "linear" and max(map(abs, axis.get_view_interval()), default=1) < _SMALL:
+                axis.set_major_formatter(EngFormatter(sep="\u2009"))
+        every.tick_params(colors=_TEXT, labelsize=8)
+        for spine in every.spines.values():
+            spine.set_color(_LINE)
+    axes.set_title(axes.get_title(loc="left"), loc="left", color=_TEXT, fontsize=9)
+    axes.grid(visible=True, color=_LINE, lw=0.5, alpha=0.5)
     axes.set_axisbelow(True)
-    for spine in axes.spines.values():
-        spine.set_color(_LINE)
-    axes.tick_params(colors=_SOFT)
+    if (legend := axes.get_legend()) is not None:
+        for text in (*legend.get_texts(), legend.get_title()):
+            text.set(color=_TEXT, fontsize=8)
+        legend.get_frame().set_alpha(0)
     buffer = BytesIO()
-    figure.savefig(buffer, dpi=200, facecolor="white")
+    figure.savefig(buffer, dpi=200, transparent=True)
     return buffer.getvalue()

@@ -77,7 +77,8 @@ class RunsPanel(Panel):
         yield _look.text("labnb-title", value=f"Runs<small>in {html.escape(str(self._root))}</small>")
         yield _look.row([self.text, self.tag, self.state, self.since, self._count])
         yield self.list
-        yield _look.row([self.open, self.compare, self.resume, self.tags, self.save_tags, self.note, self.add_note])
+        yield _look.row([self.open, self.compare, self.resume])
+        yield _look.row([self.tags, self.save_tags, self.note, self.add_note])
         yield self._message
         yield self._about
         yield self.code
@@ -135,7 +136,7 @@ class RunsPanel(Panel):
             self.tags.value = ", ".join(run.tags)
             self.note.value = ""
             self._about.value = _about(run)
-            self.code.value = f"{_variable(run.name, {})} = labnb.load({str(run.path)!r})"
+            self.code.value = _code([run], {})
             await self._draw()
 
     def _allow(self) -> None:
@@ -153,6 +154,8 @@ class RunsPanel(Panel):
         """Draw what is chosen; of several pictures that are asked for, the last one stays."""
         self._wanted += 1
         wanted, paths = self._wanted, self.chosen
+        if len(paths) > 1:
+            self.code.value = _code(await asyncio.to_thread(_opened, paths), {})
         picture = await asyncio.to_thread(_drawn, paths)
         if wanted == self._wanted and not self.closed:
             names = " and ".join(path.name for path in paths)
@@ -215,8 +218,22 @@ class RunsPanel(Panel):
         super().close()
 
 
+def _opened(paths: Sequence[Path]) -> list[StoredRun]:
+    return [open_run(path) for path in paths]
+
+
 def _drawn(paths: Sequence[Path]) -> bytes:
-    return picture_of([open_run(path) for path in paths])
+    return picture_of(_opened(paths))
+
+
+def _code(found: Sequence[StoredRun], taken: Mapping[str, object]) -> str:
+    """Return what loads these runs into variables that are free."""
+    lines, names = list[str](), dict(taken)
+    for run in found:
+        name = _variable(run.name, names)
+        names[name] = run
+        lines.append(f"{name} = labnb.load({str(run.path)!r})")
+    return "\n".join(lines)
 
 
 def _mark(run: StoredRun, wanted: set[str]) -> None:
@@ -262,8 +279,8 @@ def _line(summary: Any) -> str:  # the catalogue's Summary
     tags = f"  [{', '.join(summary.tags)}]" if summary.tags else ""
     note = f"  {' '.join(summary.note.split())[:50]}" if summary.note else ""
     return (
-        f"{summary.began:%Y-%m-%d %H:%M:%S}  {summary.run_id:<16.16} {mark[0]} {summary.state:<11} "
-        f"{summary.points:>7}  {', '.join(summary.variables)[:36]:<36}{tags}{note}"
+        f"{summary.began:%Y-%m-%d %H:%M:%S}  {summary.run_id:<14.14} {mark[0]} {summary.state:<11} "
+        f"{summary.points:>6}  {', '.join(summary.variables)[:22]:<22}{tags}{note}"
     ).rstrip()
 
 

@@ -75,7 +75,9 @@ class Entry:
         self.name = thing.run_id
         self._state = _look.text("labnb-state", width="250px")
         self._rest = _look.text("labnb-grow")
-        self.pause_button = _look.button("Pause", f"Pause {self.name}", lambda: owner.post(self.pause_or_resume))
+        self.pause_button = _look.button(
+            "Pause", f"Pause {self.name}", lambda: owner.post(self.pause_or_resume), "labnb-pause"
+        )
         self.stop_button = _look.button("Stop", f"Stop {self.name}", lambda: owner.post(self.stop))
         self.pause_button.layout.visibility = "visible" if isinstance(thing, Run) else "hidden"
         self.widget = _look.row([self._state, self._rest, self.pause_button, self.stop_button], "labnb-line")
