@@ -4,7 +4,7 @@ import asyncio
 
 import pytest
 
-from labnb import Instrument, Meta, demo_bench
+from labnb import Instrument, Meta, demo_bench, sweep
 from labnb.core import PlanError
 from labnb.instruments import Enum, Numbers
 from labnb.notebook.panels import panel
@@ -149,7 +149,7 @@ async def test_a_ramp_goes_in_steps_and_can_be_held(opened):
 
 async def test_readbacks_rest_while_a_run_uses_the_instrument_and_show_what_it_knows(bench, opened, tmp_path):
     source = "import asyncio\nfor k in sweep(range(1000)):\n    await asyncio.sleep(0.01)\n    stage: bench.oven.temperature\n"
-    job = prepare(parse_line("scan"), source, "<cell>", {"bench": bench, "sweep": __import__("labnb").sweep}).job
+    job = prepare(parse_line("scan"), source, "<cell>", {"bench": bench, "sweep": sweep}).job
     run = Run(job, tmp_path).start()
     shown = opened(bench.oven, every_s=0.2)
     asked = []
@@ -204,3 +204,34 @@ async def test_what_cannot_be_a_panel_is_refused(bench):
         panel(bench.oven, every_s=0)
     with pytest.raises(TypeError):
         panel(bench.oven, colour="red")
+
+
+async def test_a_callback_on_another_thread_does_the_same(bench, opened):
+    line = opened(bench.oven).line("setpoint")
+    line.field.value = "295"
+    await asyncio.to_thread(line.apply_button.click)
+    await until(lambda: "295" in line._value.value)
+    assert await bench.oven.setpoint.get() == 295
+
+
+async def test_enter_sets_also_what_comes_after_it(bench, opened):
+    line = opened(bench.oven).line("setpoint")
+    line._on_message(line.field, {"event": "submit"}, [])
+    await asyncio.sleep(0)
+    line.field.value = "299"
+    await until(lambda: "299" in line._value.value)
+    assert await bench.oven.setpoint.get() == 299
+
+
+async def test_a_bench_that_is_measuring_stays_usable(bench, opened, tmp_path):
+    source = "import asyncio\nfor k in sweep(range(1000)):\n    await asyncio.sleep(0.01)\n    stage: bench.oven.temperature\n"
+    job = prepare(parse_line("scan"), source, "<cell>", {"bench": bench, "sweep": sweep}).job
+    run = Run(job, tmp_path).start()
+    shown = opened(bench.oven, every_s=0.2)
+    line = shown.line("setpoint")
+    line.field.value = "303"
+    line.apply_button.click()
+    await until(lambda: "303" in line._value.value)
+    assert await bench.oven.setpoint.get() == 303
+    run.stop()
+    await run

@@ -6,7 +6,7 @@ import json
 import pytest
 import xarray as xr
 
-from labnb import Measurement, channel, demo_bench, sweep
+from labnb import Bench, Measurement, channel, demo_bench, sweep
 from labnb.core import PlanError, State
 from labnb.notebook.panels import SweepPanel
 from labnb.notebook.prepare import prepare
@@ -244,3 +244,32 @@ async def test_a_bench_without_anything_is_refused(tmp_path):
         SweepPanel({}, store=tmp_path)
     with pytest.raises(TypeError):
         SweepPanel({}, colour="red")
+
+
+FILE = """\
+simulate: true
+instruments:
+  psu:
+    profile: keysight/EDU36311A
+    address: "USB0::0x2A8D::0x8F01::CN6123::INSTR"
+    safety_limits: {channels: {1: {voltage: {max: 3.3}}}}
+parts:
+  dut: {part: resistor, ohms: 100 ohm}
+wiring:
+  - {from: psu.1, to: dut.1}
+  - {from: dut.2, to: gnd}
+"""
+
+
+async def test_a_bench_file_gives_what_it_describes_with_its_limits(tmp_path):
+    (tmp_path / "bench.yaml").write_text(FILE)
+    async with await Bench.open(tmp_path / "bench.yaml") as bench:
+        panel = await filled(
+            bench, tmp_path, "psu.channel(1).voltage", ["psu.channel(1).current_out"], start="1", stop="2", points="2"
+        )
+        assert offer(panel, "psu.channel(1).voltage").high == 3.3
+        panel.switches.value = (offer(panel, "psu.channel(1).output"),)
+        await settle()
+        await finish(panel)
+        assert panel.run.data.current_out.values == pytest.approx([0.01, 0.02], rel=0.1)
+        panel.close()

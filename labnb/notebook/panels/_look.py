@@ -17,6 +17,7 @@ from labnb.notebook.style import STYLE
 _PANELS = """<style>
 .labnb-panel.labnb-tool { gap: 10px; padding: 10px 12px 12px; border: 1px solid var(--labnb-line); border-radius: 6px;
   margin: 2px 0; overflow: visible; }
+[data-jp-theme-light="false"] .labnb-tool { color-scheme: dark; }
 .labnb-tool > * { margin: 0; overflow: visible; }
 .labnb-tool .labnb-row { gap: 4px 10px; align-items: flex-end; flex-wrap: wrap; overflow: visible; margin: 0; }
 .labnb-tool .labnb-row > * { margin: 0; }

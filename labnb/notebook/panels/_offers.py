@@ -75,6 +75,7 @@ def offers_of(bench: object, root: str, names: Mapping[str, object] | None = Non
         for label, code, thing in _things(bench, root)
         for offer in _of_thing(thing, label, name_of(thing, names or {}) or code)
     ]
+    found = found or list(_of_thing(bench, _label_of(bench, type(bench).__name__), root))
     if not found:
         raise PlanError(
             f"{bench!r} has nothing to sweep or to read; expected demo_bench(), Bench.open(file), or a mapping or list of "
@@ -201,6 +202,8 @@ def _of_qcodes(thing: object, label: str, code: str) -> Iterator[Offer]:
     """Yield what a driver with `parameters` has, and its submodules."""
     parameters = cast("Mapping[str, object]", getattr(thing, "parameters", {}))
     for name, parameter in list(parameters.items())[:_MOST]:
+        if name == "IDN":
+            continue  # who it is, no quantity
         yield from _of_channel(parameter, f"{label}.{name}", f"{code}.{name}", None)
     modules = getattr(thing, "submodules", None)
     if isinstance(modules, Mapping):

@@ -166,7 +166,7 @@ class Line:
             yield from (self.on, self.off)
         elif self.channel.writable:
             yield from self._setting(label)
-        elif not self.is_quiet:
+        if self.offer.reads and not self.is_quiet:
             self.read_button = _look.button("Read", f"Measure {label} now", partial(self._owner.post, self.read))
             yield self.read_button
 

@@ -22,6 +22,7 @@ from labnb.notebook.prepare import Prepared, prepare
 from labnb.notebook.request import Request
 from labnb.session import Run, data_root, describe
 
+_ROWS = 9
 _POINTS = "11"  # until a person says how many
 _NOBODY = "bench"  # what the cell calls a bench that has no name in the notebook
 
@@ -76,8 +77,7 @@ class SweepPanel(Panel):
         self.name = _look.entry("Name of the run", refresh, value=name, width="130px")
         self.dwell = _look.entry("Dwell (s)", refresh, value="0", width="90px")
         self.plan = _look.text("labnb-plan", "labnb-mono")
-        self.cell = _look.area("As a cell", 9, "labnb-mono", "labnb-as-cell")
-        self.cell.disabled = False
+        self.cell = _look.area("As a cell", _ROWS, "labnb-mono", "labnb-as-cell")
         self.start = _look.button("Start", "Measure what the plan says", self._posting(self._start), "labnb-primary")
         self._place = widgets.VBox(layout={"overflow": "visible"})
 
@@ -117,6 +117,7 @@ class SweepPanel(Panel):
         try:
             recipe = self.recipe
             self.cell.value = self._cell_text(recipe)
+            self.cell.rows = max(_ROWS, self.cell.value.count("\n") + 1)
             self._prepared = self._prepare(recipe)
             self.plan.value = self._plan_html(recipe, self._prepared)
             self._say("")
