@@ -226,6 +226,9 @@ def test_an_oven_and_a_meter_are_read_set_and_switched(show):
                 .every(v => v.innerText.trim() !== '–' || v.closest('.widget-vbox').innerText.includes('✗'))"""
     )
     assert "voltage dc" in meter.inner_text()
+    assert panel.ask("oven.watched, dmm.watched") == "True True"
+    panel.notebook.command("notebook:clear-all-cell-outputs")
+    panel.until("oven.watched, dmm.watched", "False False")
 
 
 RUNS = """import os

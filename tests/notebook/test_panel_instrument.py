@@ -177,6 +177,16 @@ async def test_an_instrument_that_fails_says_so_under_its_control(opened):
     broken.close()
 
 
+async def test_an_instrument_that_was_closed_says_so_and_the_panel_goes_on(bench, opened):
+    tower = Instrument("tower")
+    tower.add_parameter("volts", lambda: 1.0, unit="V")
+    shown = opened(tower, every_s=0.2)
+    await until(lambda: "V" in shown.line("volts")._value.value)
+    tower.close()
+    await until(lambda: "closed" in shown.line("volts")._error.value)
+    assert len(shown._tasks) == 1
+
+
 async def test_a_meta_instrument_is_shown_by_its_groups(bench, opened):
     gates = Meta("gates", both=[bench.psu.channel(2).voltage, bench.psu.channel(3).voltage])
     shown = opened(gates)

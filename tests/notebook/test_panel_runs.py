@@ -33,7 +33,7 @@ async def begun(store, name="slow", source=SLOW):
 
 
 async def until(condition):
-    async with asyncio.timeout(10):
+    async with asyncio.timeout(20):
         while not condition():
             await asyncio.sleep(0.005)
 
@@ -78,6 +78,8 @@ async def test_runs_are_found_by_words_tag_state_and_date(tmp_path, browse):
         await until(lambda expected=expected: [p for _, p in panel.list.options] == [str(r.path) for r in expected])
     panel.since.value = "the day before"
     await until(lambda: "expected a date or time such as" in panel._message.value)
+    panel.since.value = ""
+    await until(lambda: panel._message.value == "")
 
 
 async def test_a_chosen_run_is_previewed_and_told_as_code_that_runs(tmp_path, browse):

@@ -89,13 +89,16 @@ class Panel:
             self._failed(error)
 
     async def _repeat(self, every_s: float, act: Callable[[], Any]) -> None:  # nothing, or a coroutine
-        """Do `act` again and again while somebody looks."""
+        """Do `act` again and again while somebody looks; what it raises is shown, and it is tried again."""
         while not self._closed:
             if self.watched:
-                made = act()
-                if asyncio.iscoroutine(made):
-                    await made
+                await self._guarded(self._once(act))
             await asyncio.sleep(every_s)
+
+    async def _once(self, act: Callable[[], Any]) -> None:  # as above
+        made = act()
+        if asyncio.iscoroutine(made):
+            await made
 
     def _failed(self, error: Exception) -> None:
         self._say(_look.bad(_look.one_line(error)))

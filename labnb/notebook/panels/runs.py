@@ -39,6 +39,8 @@ class RunsPanel(Panel):
         super().__init__("a panel of runs")
         self._root = data_root(None if root is None else os.fspath(root))
         self._shown, self._wanted = tuple[str, ...](), 0
+        self._searching = asyncio.Lock()
+        self._refused = False  # what stands in the fields of the search
         self._watching: Watching | None = None
         self._make_search()
         self._make_actions()
@@ -88,8 +90,20 @@ class RunsPanel(Panel):
     # ---- finding
 
     async def _search(self) -> None:
-        """Show what is found, keeping what is chosen where it still is."""
-        found = await asyncio.to_thread(self._found)
+        """Show what is found, keeping what is chosen where it still is; one after the other, so that the newest stays."""
+        async with self._searching:
+            await self._search_now()
+
+    async def _search_now(self) -> None:
+        try:
+            found = await asyncio.to_thread(self._found)
+        except PlanError as error:
+            self._refused = True
+            self._failed(error)
+            return
+        if self._refused:
+            self._refused = False
+            self._say("")
         options = [(_line(summary), str(found.root / summary.folder)) for summary in found.summaries()]
         if self.closed or tuple(options) == tuple(self.list.options):
             self._allow()
