@@ -32,7 +32,8 @@ _PANELS = """<style>
   border: 1px solid var(--jp-border-color1, #bdbdbd); font-variant-numeric: tabular-nums; width: 100%; flex: none; }
 .labnb-tool .labnb-field input[type="text"], .labnb-tool .labnb-field select:not([multiple]) { height: 26px;
   line-height: 24px; padding: 0 6px; }
-.labnb-tool .labnb-field select:not([multiple]) { padding-right: 22px; }
+.labnb-panel.labnb-tool .labnb-field select:not([multiple]) { padding-right: 24px; appearance: none;
+  background: var(--jp-layout-color1, #fff) url("data:image/svg+xml,%3Csvg xmlns='http://www.w3.org/2000/svg' width='10' height='6'%3E%3Cpath d='M1 1l4 4 4-4' fill='none' stroke='%23888' stroke-width='1.6'/%3E%3C/svg%3E") no-repeat right 8px center; }
 .labnb-tool .labnb-field select[multiple] { padding: 2px; overflow-y: auto; scrollbar-width: thin; }
 .labnb-tool .labnb-field select[multiple] option { padding: 1px 5px; border-radius: 2px; }
 .labnb-tool .labnb-field input:focus-visible, .labnb-tool .labnb-field select:focus-visible,
