@@ -11,6 +11,7 @@ if TYPE_CHECKING:
     from labnb.core import sweep
     from labnb.instruments import Instrument, Meta, Parameter, channel, connect
     from labnb.instruments import demo as demo_bench
+    from labnb.notebook.panels import RunsPanel, SweepPanel, panel, tasks
     from labnb.record import export, load, ragged, runs
     from labnb.remote import AsyncSession, RemoteObserver
     from labnb.session import Bench, Measurement, resume
@@ -25,15 +26,19 @@ _PLACES = {
     "Meta": ("labnb.instruments", "Meta"),
     "Parameter": ("labnb.instruments", "Parameter"),
     "RemoteObserver": ("labnb.remote", "RemoteObserver"),
+    "RunsPanel": ("labnb.notebook.panels", "RunsPanel"),
+    "SweepPanel": ("labnb.notebook.panels", "SweepPanel"),
     "channel": ("labnb.instruments", "channel"),
     "connect": ("labnb.instruments", "connect"),
     "demo_bench": ("labnb.instruments", "demo"),
     "export": ("labnb.record", "export"),
     "load": ("labnb.record", "load"),
+    "panel": ("labnb.notebook.panels", "panel"),
     "ragged": ("labnb.record", "ragged"),
     "resume": ("labnb.session", "resume"),
     "runs": ("labnb.record", "runs"),
     "sweep": ("labnb.core", "sweep"),
+    "tasks": ("labnb.notebook.panels", "tasks"),
 }
 
 __all__ = [
@@ -44,15 +49,19 @@ __all__ = [
     "Meta",
     "Parameter",
     "RemoteObserver",
+    "RunsPanel",
+    "SweepPanel",
     "channel",
     "connect",
     "demo_bench",
     "export",
     "load",
+    "panel",
     "ragged",
     "resume",
     "runs",
     "sweep",
+    "tasks",
 ]
 
 

@@ -49,6 +49,8 @@ def test_loading_the_extension_takes_less_than_four_times_what_its_widgets_take(
     assert ours < 4 * widgets
 
 
+# bqscales 0.3 declares a trait in a way that traitlets deprecates; it says so once, when it is imported.
+@pytest.mark.filterwarnings("ignore:metadata .* was set from the constructor:DeprecationWarning")
 @pytest.mark.parametrize("name", labnb.__all__)
 def test_every_public_name_is_there_and_documented(name):
     assert getattr(labnb, name).__doc__

@@ -29,6 +29,7 @@ from labnb.instruments.drivers import (
     TemperatureController,
     Wave,
 )
+from labnb.instruments.facet import Facet
 from labnb.instruments.guard import Setting
 from labnb.instruments.instrument import Identity, Instrument
 from labnb.instruments.lane import Lane
@@ -55,6 +56,7 @@ __all__ = [
     "Device",
     "ElectronicLoad",
     "Enum",
+    "Facet",
     "Generator",
     "GeneratorChannel",
     "Identity",

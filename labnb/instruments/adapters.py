@@ -24,6 +24,7 @@ from labnb.core import PlanError
 from labnb.instruments.calls import Direct, Function, InLane, OnLoop, Read, Write, call_of
 from labnb.instruments.connections import connection_of
 from labnb.instruments.devices import Device, device_of
+from labnb.instruments.facet import Facet
 from labnb.instruments.parameter import Quantity
 from labnb.instruments.reading import Reading
 from labnb.instruments.turns import Turns
@@ -78,7 +79,7 @@ def _known(thing: object, unit: str | None) -> Source | None:
         return None
     if isinstance(thing, tuple):
         return _of_pair(cast(tuple[object, ...], thing), unit)
-    if isinstance(thing, Quantity):
+    if isinstance(thing, Quantity | Facet):
         return _of_quantity(thing)
     if _has(thing, "underlying_instrument", "full_name"):
         return _of_qcodes(thing)

@@ -10,6 +10,7 @@ from typing import Any, ClassVar, Literal, ParamSpec, Self, TypeVar, cast, overl
 from labnb.core import CommandError, InstrumentError, LinkError, SettingsLost, unknown
 from labnb.instruments.action import Action, act, start
 from labnb.instruments.describe import Snapshot, html_of, snapshot_of
+from labnb.instruments.facet import Facet
 from labnb.instruments.guarded import only_asks
 from labnb.instruments.holding import Holding
 from labnb.instruments.lane import Lane
@@ -203,6 +204,11 @@ class Instrument(Holding):
         self._judge_now(command)
         self.forget()
         self._send((command,))
+
+    @property
+    def facets(self) -> Mapping[str, Facet]:
+        """What can be set or read beyond the parameters, by how it is written: `channel(1).voltage`."""
+        return {}
 
     def forget(self) -> None:
         """Take nothing for granted that was set or read before: a command of unknown meaning follows."""

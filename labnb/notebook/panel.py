@@ -112,9 +112,9 @@ class RunPanel:
 def state_html(shot: Snapshot) -> str:
     """Return name, shape and word of the state."""
     return (
-        f'<span class="labnb-name">{html.escape(shot.name)}</span>'
+        f'<span role="status" aria-live="polite"><span class="labnb-name">{html.escape(shot.name)}</span>'
         f'<span class="labnb-{shot.state}"><span class="labnb-mark" aria-hidden="true">{MARKS[shot.state]}</span> '
-        f'<span class="labnb-word">{shot.state}</span></span>'
+        f'<span class="labnb-word">{shot.state}</span></span></span>'
     )
 
 

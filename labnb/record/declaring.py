@@ -6,7 +6,7 @@ from pathlib import Path
 from labnb.core import Group, OpenAxis, SchemaError, amended
 from labnb.record.chunks import ChunkFiles
 from labnb.record.journal import RowCodec, group_document
-from labnb.record.layout import Layout
+from labnb.record.layout import Layout, StoredArray
 from labnb.record.materialiser import open_array
 from labnb.record.pieces import Pieces
 from labnb.record.points import Row
@@ -38,6 +38,10 @@ class Declared:
         self._layout = self._layout.with_group(row.group)
         self._count += 1
         self.rows[row.group.key] = row
+
+    def array(self, name: str) -> StoredArray:
+        """Return how the array called `name` is stored."""
+        return next(array for array in self._layout.arrays() if array.name == name)
 
     def _share_open_axis(self, group: Group, own: Mapping[str, ChunkFiles | Pieces]) -> None:
         """Let arrays over an open axis be filled late, as long as nothing else makes that axis longer than they are."""

@@ -285,9 +285,8 @@ class Recorder:
 
         Of scalars and times those before `shown`, of arrays all that were put.
         """
-        array = next(array for array in self._layout.arrays() if array.name == name)
         try:
-            return read_growing(self.data_path, array, start, stop)
+            return read_growing(self.data_path, self._declared.array(name), start, stop)
         except OSError as error:
             raise RecordError(
                 f"run {self.run_id}: {name!r} cannot be read from {self.data_path}: {reason(error)}"

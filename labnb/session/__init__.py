@@ -1,6 +1,6 @@
 """Measurements as people describe them, and the engine that runs them."""
 
-from labnb.session._active import under_way
+from labnb.session._active import under_way, users_of
 from labnb.session._adaptive import check_installed
 from labnb.session._channels import Targets, aimed, recordable
 from labnb.session._schedule import time_axis
@@ -42,4 +42,5 @@ __all__ = [
     "resume",
     "time_axis",
     "under_way",
+    "users_of",
 ]

@@ -101,6 +101,11 @@ def take_own(run: _Running) -> tuple[Touched, ...]:
     return tuple(claimed)
 
 
+def users_of(instrument: Touched) -> tuple[str, ...]:
+    """Return what is under way and uses `instrument` or its connection: the names of runs and tasks."""
+    return tuple(run.run_id for run, used in tuple(_runs.items()) if _uses(used, instrument))
+
+
 T = TypeVar("T", bound=Touched)
 
 

@@ -4,12 +4,13 @@ import math
 from collections.abc import Iterable, Mapping
 from dataclasses import replace
 from functools import partial
-from typing import TYPE_CHECKING, ClassVar, Self
+from typing import TYPE_CHECKING, Any, ClassVar, Self
 
 from labnb.core import LimitError, LinkError, unknown
 from labnb.instruments.action import Action
 from labnb.instruments.drivers.part import Part
 from labnb.instruments.drivers.wave import FUNCTIONS, UNTIMED, Wave
+from labnb.instruments.facet import Facet
 from labnb.instruments.guard import Setting
 from labnb.instruments.instrument import Instrument
 from labnb.instruments.limits import Bounds, to_number
@@ -72,6 +73,12 @@ class Generator(Instrument):
         ends = (super(Generator, self).reached(name.replace("voltage", end)) for end in ("low", "high"))
         return [volts for end in ends for volts in end]
 
+    @property
+    def facets(self) -> Mapping[str, Facet]:
+        """What can be set of each channel."""
+        words = ("frequency", "amplitude", "offset", "output")
+        return {f"channel({k}).{word}": getattr(self.channel(k), word) for k in self.channel_numbers for word in words}
+
     def weigh(self, name: str, value: object) -> None:
         """Raise LimitError if what is set in the generator may not be given."""
         if name.endswith(" output") and value is True:
@@ -80,6 +87,10 @@ class Generator(Instrument):
     def trigger(self) -> Action[None]:
         """Begin the bursts that wait for it."""
         return self.act(self.send, "*TRG")
+
+
+def _switch(channel: "GeneratorChannel", on: bool) -> "GeneratorChannel":
+    return channel.on() if on else channel.off()
 
 
 class GeneratorChannel(Part):
@@ -114,6 +125,40 @@ class GeneratorChannel(Part):
         if duty is not None:
             duty = Bounds(0.01, 99.99, "%", "range").check(duty, f"{self._where} duty")
         return self._step(partial(self._set, function, numbers, duty, extras))
+
+    @property
+    def frequency(self) -> Facet:
+        """The frequency that is set, in Hz: `sweep(awg.channel(1).frequency, 10, 1e4, 31, log=True)`."""
+        return self._number_of("frequency", "Hz")
+
+    @property
+    def amplitude(self) -> Facet:
+        """The amplitude that is set, in V from peak to peak."""
+        return self._number_of("amplitude", "V")
+
+    @property
+    def offset(self) -> Facet:
+        """The offset that is set, in V."""
+        return self._number_of("offset", "V")
+
+    @property
+    def output(self) -> Facet:
+        """The output, on or off."""
+        plain = GeneratorChannel(self._owner, self._number)
+        write = partial(_switch, plain)
+        return self.facet("output", read=plain.get_output_state, write=write, switch=True, doc="The output")
+
+    def _number_of(self, quantity: str, unit: str) -> Facet:
+        plain = GeneratorChannel(self._owner, self._number)
+
+        def read() -> Action[float]:
+            return self._owner.act(lambda: getattr(plain.get_wave().result(), quantity))
+
+        def write(value: float) -> Action[Any]:
+            chosen: dict[str, Any] = {quantity: value}  # Any: `set` has arguments of several types
+            return plain.set(**chosen)
+
+        return self.facet(quantity, unit, read=read, write=write, doc=f"{quantity} that is set".capitalize())
 
     def set_load(self, ohms: float) -> Self:
         """Say what stands at the output, 1 to 10000 Ohm or `math.inf`.

@@ -6,6 +6,7 @@ from typing import ClassVar
 
 from labnb.core import LimitError, LinkError, present_clock, unknown
 from labnb.instruments.action import Action
+from labnb.instruments.facet import Facet
 from labnb.instruments.guard import Setting
 from labnb.instruments.instrument import Instrument
 from labnb.instruments.limits import Bounds, to_number
@@ -64,6 +65,35 @@ class ElectronicLoad(Instrument):
         """Raise LimitError if the level of the present mode may not be brought into force."""
         if name == "input" and (self.safety or self.interlocks):
             self._check_present(self._mode())
+
+    @property
+    def level(self) -> Facet:
+        """What is set, in the unit of the mode: A, V, W or Ohm."""
+        return self.bound(
+            "level",
+            lambda: Facet(
+                self,
+                "level",
+                read=lambda: self.act(lambda: self.ask_number(f"{self._mode().word}?")),
+                write=self.set_load,
+                doc="Level of the present mode",
+            ),
+        )
+
+    @property
+    def input(self) -> Facet:
+        """The input, on or off."""
+        return self.bound(
+            "input",
+            lambda: Facet(
+                self, "input", read=self.get_input_state, write=self.enable_input, switch=True, doc="The input"
+            ),
+        )
+
+    @property
+    def facets(self) -> Mapping[str, Facet]:
+        """Its level and its input."""
+        return {"level": self.level, "input": self.input}
 
     def set_mode(self, mode: str) -> Action[None]:
         """Hold current ("CC"), voltage ("CV"), power ("CP") or resistance ("CR") constant.

@@ -5,6 +5,7 @@ from functools import partial
 from typing import Any, Self
 
 from labnb.instruments.action import Action, then
+from labnb.instruments.facet import Facet
 from labnb.instruments.instrument import Instrument
 from labnb.instruments.limits import Limit
 
@@ -65,6 +66,22 @@ class Part(Action["Part"]):
         """Forget what these were, before they are set: a command may fail."""
         for quantity in quantities:
             self._owner.known.pop(self._name(quantity), None)
+
+    def facet(
+        self,
+        quantity: str,
+        unit: str = "",
+        *,
+        read: Callable[[], Action[Any]] | None = None,  # Any: whatever this driver's methods take and return
+        write: Callable[[Any], Action[Any]] | None = None,
+        switch: bool = False,
+        doc: str = "",
+    ) -> Facet:
+        """Return the one Facet that stands for `quantity` of this part."""
+        name = self._name(quantity)
+        return self._owner.bound(
+            name, lambda: Facet(self._owner, name, unit, read=read, write=write, switch=switch, doc=doc)
+        )
 
     def _name(self, quantity: str) -> str:
         return f"channel {self._number} {quantity}"

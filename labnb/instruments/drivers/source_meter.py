@@ -1,6 +1,6 @@
 """Source-measure units of the Keithley 2400 family."""
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass
 from functools import partial
 from typing import TYPE_CHECKING, ClassVar, cast
@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, ClassVar, cast
 from labnb.core import InstrumentError, LimitError, LinkError, present_clock
 from labnb.instruments.action import Action
 from labnb.instruments.drivers.halting import HaltingInstrument
+from labnb.instruments.facet import Facet
 from labnb.instruments.guard import Setting
 from labnb.instruments.limits import Bounds, to_number
 from labnb.instruments.parameter import Switch
@@ -100,6 +101,51 @@ class SourceMeter(HaltingInstrument):
         Raises LimitError before anything is set.
         """
         return self._source("current", amps, compliance)
+
+    @property
+    def voltage(self) -> Facet:
+        """The voltage that is sourced, in V: `sweep(smu.voltage, 0, 0.5, 11)`; the compliance stays as it is set."""
+        return self._level("voltage", self.source_voltage)
+
+    @property
+    def current(self) -> Facet:
+        """The current that is sourced, in A."""
+        return self._level("current", self.source_current)
+
+    @property
+    def output(self) -> Facet:
+        """The output, on or off."""
+        return self.bound(
+            "output",
+            lambda: Facet(
+                self,
+                "output",
+                read=self.get_output_state,
+                write=lambda on: self.on() if on else self.off(),
+                switch=True,
+                doc="The output",
+            ),
+        )
+
+    @property
+    def facets(self) -> Mapping[str, Facet]:
+        """What it sources, and its output."""
+        return {"voltage": self.voltage, "current": self.current, "output": self.output}
+
+    def _level(self, quantity: str, write: Callable[[float], Action[None]]) -> Facet:
+        query = f"SOUR:{_WORDS[quantity]}?"
+        doc = f"{quantity} that is sourced".capitalize()
+        return self.bound(
+            f"{quantity} level",
+            lambda: Facet(
+                self,
+                quantity,
+                _UNITS[quantity],
+                read=lambda: self.act(self.ask_number, query),
+                write=write,
+                doc=doc,
+            ),
+        )
 
     def on(self) -> Action[None]:
         """Switch the output on. If there are limits, what is set in the instrument is checked against them before."""

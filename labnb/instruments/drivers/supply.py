@@ -7,6 +7,7 @@ from typing import ClassVar, Self
 
 from labnb.instruments.action import Action
 from labnb.instruments.drivers.part import Part
+from labnb.instruments.facet import Facet
 from labnb.instruments.guard import Setting
 from labnb.instruments.instrument import Instrument
 from labnb.instruments.limits import Bounds, exact_text, to_number
@@ -53,14 +54,26 @@ class PowerSupply(Instrument):
 
     def range_of(self, name: str) -> Bounds | None:
         """Return what a channel can be set to: its rating."""
-        _, number, quantity = name.split()
+        _, number, quantity, *measured = name.split()
+        if measured or quantity not in _UNITS:
+            return None
         rating = _RATINGS[self.identity.model][int(number) - 1][quantity == "current"]
         return Bounds(0.0, rating, _UNITS[quantity], "range")
+
+    @property
+    def facets(self) -> Mapping[str, Facet]:
+        """What can be set and measured of each channel."""
+        words = ("voltage", "current_limit", "output", "voltage_out", "current_out")
+        return {f"channel({k}).{word}": getattr(self.channel(k), word) for k in self.channel_numbers for word in words}
 
     def weigh(self, name: str, value: object) -> None:
         """Raise LimitError if what is set in the supply may not be put out."""
         if name.endswith(" output") and value is True:
             self.channel(int(name.split()[1])).check_present()
+
+
+def _switch(channel: "SupplyChannel", on: bool) -> "SupplyChannel":
+    return channel.on() if on else channel.off()
 
 
 class SupplyChannel(Part):
@@ -77,6 +90,44 @@ class SupplyChannel(Part):
             if value is not None
         }
         return self._step(partial(self._set, settings))
+
+    @property
+    def voltage(self) -> Facet:
+        """The voltage that is set, in V: `sweep(psu.channel(1).voltage, 0, 1, 11)`."""
+        return self._level("voltage", "voltage", "Voltage that is set")
+
+    @property
+    def current_limit(self) -> Facet:
+        """The current limit that is set, in A."""
+        return self._level("current", "current_limit", "Current limit that is set")
+
+    @property
+    def output(self) -> Facet:
+        """The output, on or off."""
+        plain = SupplyChannel(self._owner, self._number)
+        write = partial(_switch, plain)
+        return self.facet("output", read=plain.get_output_state, write=write, switch=True, doc="The output")
+
+    @property
+    def voltage_out(self) -> Facet:
+        """The voltage at the output, measured, in V."""
+        return self.facet("voltage out", "V", read=SupplyChannel(self._owner, self._number).get_voltage, doc="Measured")
+
+    @property
+    def current_out(self) -> Facet:
+        """The current at the output, measured, in A."""
+        return self.facet("current out", "A", read=SupplyChannel(self._owner, self._number).get_current, doc="Measured")
+
+    def _level(self, quantity: str, argument: str, doc: str) -> Facet:
+        plain = SupplyChannel(self._owner, self._number)
+        query = f"{quantity[:4].upper()}? (@{self._number})"
+        return self.facet(
+            quantity,
+            _UNITS[quantity],
+            read=lambda: self._owner.act(self._owner.ask_number, query),
+            write=lambda value: plain.set(**{argument: value}),
+            doc=doc,
+        )
 
     def on(self) -> Self:
         """Switch the output on. If it has limits, what is set in the supply is checked against them before."""

@@ -1,0 +1,64 @@
+"""The view of a run inside of a panel: state, values, figure and buttons, until the next run takes their place."""
+
+from labnb.live import Choice, Kind, LiveView, choose
+from labnb.notebook.figures import make_figure
+from labnb.notebook.panel import RunPanel
+from labnb.session import Run
+
+
+class Watching:
+    """Shows one run in the panel that started it. Implements `labnb.session.View`."""
+
+    def __init__(self, run: Run) -> None:
+        self._run, self._live = run, LiveView()
+        self._choice = Choice(Kind.NONE)
+        self._closed = False
+        self._panel: RunPanel | None = None
+
+    @property
+    def sink(self) -> LiveView:
+        """Where the points go."""
+        return self._live
+
+    @property
+    def panel(self) -> RunPanel:
+        """What shows it; made when it is asked for, once there is something to show."""
+        run = self._run
+        if self._panel is None:
+            self._panel = RunPanel(run.snapshot, None, on_pause=run.pause, on_resume=run.resume, on_stop=run.stop)
+        return self._panel
+
+    def update(self) -> None:
+        """Show the run as it is now."""
+        self._live.drain()
+        self._show()
+
+    async def end(self) -> None:
+        """Show the final state and all points; the figure stays until the next run, or until the panel is closed."""
+        self._live.drain_all()
+        self._show()
+
+    def _show(self) -> None:
+        if self._closed:
+            return
+        if self._choice.kind is Kind.NONE and self._declared():
+            self._choice = choose(self._live.groups, None)
+            if self._choice.kind is not Kind.NONE:
+                self.panel.figure = make_figure(self._live, self._choice)
+        self.panel.update()
+
+    def _declared(self) -> bool:
+        main = self._run.outline.main
+        return main is not None and any(group.key == main.key for group in self._live.groups)
+
+    def stop(self) -> None:
+        """End the run, if it still measures; its points are kept."""
+        if not self._run.state.ended:
+            self._run.stop()
+
+    def close(self) -> None:
+        """Free its widgets. The run goes on."""
+        if not self._closed:
+            self._closed = True
+            if self._panel is not None:
+                self._panel.close()
