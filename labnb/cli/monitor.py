@@ -10,7 +10,6 @@ from pathlib import Path
 from typing import TYPE_CHECKING, cast
 
 from labnb.core import Json, PlanError, RecordError, RemoteError, State
-from labnb.live.si import si_text
 
 if TYPE_CHECKING:
     from argparse import _SubParsersAction  # pyright: ignore[reportPrivateUsage]  argparse gives its type no other name
@@ -199,6 +198,8 @@ def _table(sight: Sight) -> "Table":
     from rich.markup import escape
     from rich.table import Table
 
+    from labnb.live.si import si_text
+
     table = Table(title=escape(f"{sight.name}  {sight.state}  {sight.note}".rstrip()), title_justify="left")
     table.add_column("variable")
     table.add_column("value", justify="right")
@@ -221,5 +222,7 @@ def _show_lines(sights: Iterator[Sight]) -> Sight | None:
 
 
 def _line(sight: Sight) -> str:
+    from labnb.live.si import si_text
+
     values = "  ".join(f"{name} {si_text(row.value, row.unit, 5)}" for name, row in sorted(sight.rows.items()))
     return "  ".join(part for part in (sight.name, sight.state, sight.note, values) if part)

@@ -524,7 +524,7 @@ def test_xarray_opens_a_run_from_an_icechunk_repository_as_it_is_here(sealed, re
         xr.testing.assert_identical(plain(found), each.data)
     xr.testing.assert_identical(plain(first.open()), run.data)
     newest, before, *_ = again().ancestry(branch="main")
-    assert newest.message == f"{other.run_id}: stopped, 9 points"
+    assert newest.message == f"{other.run_id}: stopped, 8 points"
     assert before.metadata["run"] == run.run_id
     assert before.metadata["group"] == run.path.name
 
