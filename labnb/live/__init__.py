@@ -14,6 +14,7 @@ from labnb.live.slicing import Slice, setpoint_text
 from labnb.live.snapshot import Reading, Snapshot
 from labnb.live.table import Table
 from labnb.live.ticker import Ticker
+from labnb.live.ticks import decades, round_ticks
 from labnb.live.view import LiveView
 
 __all__ = [
@@ -46,11 +47,13 @@ __all__ = [
     "choose",
     "clock_text",
     "coordinates",
+    "decades",
     "decimate",
     "fraction",
     "is_logarithmic",
     "make_picture",
     "rate_text",
+    "round_ticks",
     "scaling",
     "setpoint_text",
     "si_text",

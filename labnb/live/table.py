@@ -1,8 +1,9 @@
 """The rows of one group as numpy columns: where they are in the grid, and what was measured there."""
 
+from collections.abc import Mapping
 from dataclasses import dataclass
 from enum import Flag
-from typing import TypeVar
+from typing import Any, TypeVar
 
 import numpy as np
 from numpy.typing import NDArray
@@ -91,6 +92,8 @@ class Table:
         for variable in group.variables:
             if variable.dims:
                 self._columns.pop(variable.name, None)
+                self._binning[variable.name] = Raster(coordinates(variable.dims[-1])).cell_of
+                self._trace_rows.setdefault(variable.name, [])
             elif self._columns[variable.name].dtype != _kept_as(variable):
                 self._columns[variable.name] = self._columns[variable.name].astype(_kept_as(variable))
 
@@ -110,6 +113,25 @@ class Table:
         self._keep_traces(places, values)
         self._rows += count
         self.total += count
+
+    def fill(self, places: NDArray[np.int64], columns: Mapping[str, NDArray[Any]]) -> None:  # stored data of any type
+        """Take rows of a run that ended, in the order in which they were measured, all at once.
+
+        `columns` has a value per row, of arrays one array per row. What is beyond the room is left out, the oldest.
+        """
+        kept = slice(max(0, len(places) - self._keep), None)
+        self._places = places[kept]
+        self._rows = self.total = len(self._places)
+        for name, column in self._columns.items():
+            values = columns.get(name)
+            self._columns[name] = np.full(self._rows, np.nan, column.dtype) if values is None else values[kept]
+        for name, cells in self._binning.items():
+            if (arrays := columns.get(name)) is None or not self._rows:
+                continue
+            arrays = arrays[kept]
+            self._traces[name] = np.array(arrays[-1])
+            chosen = np.unique(np.linspace(0, self._rows - 1, min(self._rows, _KEEP_TRACES)).astype(int)).tolist()
+            self._trace_rows[name] = [TraceRow(k, int(self._places[k]), _binned(arrays[k], cells)) for k in chosen]
 
     def _keep_traces(self, places: list[int], values: list[tuple[object, ...]]) -> None:
         if not self._binning:

@@ -16,13 +16,14 @@ from IPython.core.magic import Magics, cell_magic, magics_class
 
 from labnb.core import LabnbError, PlanError, RecordError, sweep
 from labnb.notebook.completing import make_matcher
+from labnb.notebook.exploring import explore
 from labnb.notebook.loop import MeasureInterrupted, interrupts
 from labnb.notebook.output import ErrorInfo, Output, session_output
 from labnb.notebook.prepare import Prepared, prepare
 from labnb.notebook.request import USAGE, Request, parse_line
 from labnb.notebook.task_magics import TaskMagics
 from labnb.notebook.tracebacks import register_source, shown_from
-from labnb.record import find_unfinished, open_run
+from labnb.record import find_unfinished, open_run, register_explorer
 from labnb.session import Run, Task, data_root, describe, forget_view, register_cells, register_view
 
 _CALL = "get_ipython().run_cell_magic('measure'"
@@ -219,6 +220,7 @@ def load_ipython_extension(shell: InteractiveShell) -> None:
         shell.input_transformers_post.append(_await_measure)
     shell.push({"sweep": sweep}, interactive=False)
     register_view(session_output)
+    register_explorer(explore)
     register_cells(partial(_resume_cell, shell, tasks))
     _forget_matchers(shell)
     _matchers.append(make_matcher(shell, tasks))
@@ -252,3 +254,4 @@ def unload_ipython_extension(shell: InteractiveShell) -> None:
     _forget_matchers(shell)
     forget_view(session_output)
     register_cells(None)
+    register_explorer(None)

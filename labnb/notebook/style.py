@@ -113,7 +113,8 @@ STYLE = """<style>
 .labnb-figure .labnb-head { align-items: center; gap: 4px 8px; min-height: 28px; flex-wrap: wrap; overflow: hidden; }
 .labnb-figure .labnb-head > .labnb-legend { flex: 1 1 200px; min-width: 0; }
 .labnb-figure .labnb-head .widget-dropdown { width: auto; margin: 0; font-size: var(--jp-ui-font-size0, 11px); }
-.labnb-figure .labnb-head .widget-dropdown .widget-label { width: auto; margin-right: 5px; }
+.labnb-figure .labnb-head .widget-dropdown .widget-label { width: auto; margin-right: 5px;
+  font-size: inherit; color: var(--jp-ui-font-color2, #616161); }
 .labnb-figure .labnb-head .widget-dropdown select { width: auto; max-width: 190px; height: 24px; padding: 0 20px 0 6px;
   font-size: inherit; }
 .labnb-figure .labnb-head button.jupyter-button { width: auto; height: 24px; line-height: 22px; margin: 0; padding: 0 8px;
@@ -127,9 +128,15 @@ STYLE = """<style>
 .labnb-figure .labnb-scale, .labnb-figure .labnb-scale .widget-html-content { font-size: var(--jp-ui-font-size0, 11px);
   color: var(--jp-ui-font-color1, #212121); line-height: 14px; font-variant-numeric: tabular-nums; margin: 0; }
 .labnb-figure .labnb-scale .labnb-quantity { white-space: nowrap; }
-.labnb-figure .labnb-scale .labnb-ramp { width: 12px; border-radius: 2px; }
-.labnb-figure .labnb-scale .labnb-ends { display: flex; flex-direction: column; justify-content: space-between; }
+.labnb-figure .labnb-scale .labnb-ramp { position: relative; width: 12px; border-radius: 2px; }
+.labnb-figure .labnb-scale .labnb-ends span { position: absolute; left: 16px; transform: translateY(50%);
+  white-space: nowrap; }
+.labnb-figure .labnb-scale .labnb-ends span::before { content: ""; position: absolute; left: -4px; top: 50%; width: 3px;
+  border-top: 1px solid var(--jp-ui-font-color2, #616161); }
+[data-jp-theme-light="false"] .labnb-figure .bqplot path.line, [data-jp-theme-light="false"] .labnb-figure
+  .labnb-legend i { filter: brightness(1.4); }
 .labnb-figure .labnb-charts { flex: 1 1 auto; min-width: 0; overflow: hidden; }
+.labnb-figure .labnb-chart > * { margin: 0; }
 .labnb-figure .labnb-chart { position: relative; width: 100%; overflow: hidden; flex: 0 0 auto; }
 .labnb-figure .labnb-stage { position: absolute; inset: 0; margin: 0; pointer-events: none; z-index: 1; }
 .labnb-figure .labnb-area { position: absolute; pointer-events: auto; cursor: crosshair; overflow: hidden;

@@ -11,13 +11,11 @@ from bqplot import axes as bq_axes
 from bqplot import figure as bq_figure
 from bqplot.scales import LinearScale, LogScale
 
-from labnb.live import Extent
+from labnb.live import Extent, decades, round_ticks
 from labnb.notebook.figures.stage import Stage
 
 TOP, RIGHT, BOTTOM, LEFT = 22, 18, 44, 66
 """Room around the data, in pixels; the readout of the cursor stands in the one above."""
-
-_WIDE = 2.0  # powers of ten: narrower logarithmic axes get a tick at every whole number
 
 
 class Ruler:
@@ -30,17 +28,16 @@ class Ruler:
         texts: dict[int, str] | None = None,
         *,
         grid_lines: bool = True,
+        ticks: int = 8,
     ) -> None:
         self.extent = extent
-        self._side = side
+        self._side, self._texts, self._ticks = side, texts, ticks
         self._held: tuple[float, float] | None = None
         self._scaling = extent.scaling
         low, high = extent.limits
         self.scale = LogScale(min=low, max=high) if extent.log else LinearScale(min=low, max=high, allow_padding=False)
         self._look: dict[str, Any] = {} if texts is None else _ordinal_ticks(texts)  # bqplot's own options
         self._look["grid_lines"] = "solid" if grid_lines else "none"
-        if extent.log:
-            self._look["tick_format"] = "~s"
         self.axes = list[bq_axes.Axis]()
         self.axis(extent.label)
 
@@ -71,19 +68,22 @@ class Ruler:
         if (low, high) != (self.scale.min, self.scale.max):
             stack.enter_context(self.scale.hold_sync())
             self.scale.min, self.scale.max = low, high
-        if self.extent.log:
-            self._set_decades(low, high)
+        if not self._texts:
+            self._set_ticks(low, high)
         for axis in self.axes:
             if axis.label:
                 axis.label = self.extent.label
         rescaled, self._scaling = self._scaling != self.extent.scaling, self.extent.scaling
         return rescaled
 
-    def _set_decades(self, low: float, high: float) -> None:
-        values = np.array(decades(low, high), np.float64)
+    def _set_ticks(self, low: float, high: float) -> None:
+        """Put ticks at round numbers; bqplot would put them at the limits and evenly in between."""
+        found, decimals = (decades(low, high), 0) if self.extent.log else round_ticks(low, high, self._ticks)
+        values = np.array(found, np.float64)
         for axis in self.axes:
-            if not np.array_equal(axis.tick_values, values):
+            if axis.tick_values is None or not np.array_equal(axis.tick_values, values):
                 axis.tick_values = values
+                axis.tick_format = "~s" if self.extent.log else f".{decimals}f"
 
     @property
     def name(self) -> list[str]:
@@ -92,18 +92,8 @@ class Ruler:
         return [f"{self.extent.name} − {scaling.origin}" if scaling.origin else self.extent.name, scaling.unit]
 
     def close(self) -> None:
+        """Free its widgets."""
         close_all([*self.axes, self.scale])
-
-
-def decades(low: float, high: float) -> list[float]:
-    """Return where a logarithmic axis has ticks: at powers of ten, not more than eight; at 1, 2, 5 if it is short."""
-    if not 0 < low < high:
-        return []
-    first, last = math.floor(math.log10(low)), math.ceil(math.log10(high))
-    steps = (1, 2, 5) if math.log10(high / low) < _WIDE else (1,)
-    every = max(1, math.ceil((last - first) / 8))
-    found = [step * 10.0**power for power in range(first, last + 1) if power % every == 0 for step in steps]
-    return [tick for tick in found if low * (1 - 1e-9) <= tick <= high * (1 + 1e-9)]
 
 
 def _ordinal_ticks(texts: dict[int, str]) -> dict[str, Any]:  # bqplot's own options

@@ -26,7 +26,9 @@ class LinePlot:
     def __init__(self, view: LiveView, choice: Choice, on_wish: Callable[[], None], overlays: Overlays = ()) -> None:
         self._choice = choice
         self._set = CurveSet(view, choice)
-        self._overlaid = [(label, CurveSet(other, its)) for label, other in overlays if (its := matching(other, choice))]
+        self._overlaid = [
+            (label, CurveSet(other, its)) for label, other in overlays if (its := matching(other, choice))
+        ]
         self._x = Ruler(self._set.x, "bottom", tick_texts(choice.x))
         self._y = Ruler(self._set.y, "left")
         self._curves = [(curve, curve_colour(k, curve), "") for k, curve in enumerate(self._set.curves)]
@@ -87,7 +89,7 @@ class LinePlot:
                 continue
             near = int(np.abs(xs - raw_x).argmin())
             name = " ".join(filter(None, (label, curve.label)))
-            text = f"{name} {si_text(float(ys[near]), self._set.y.unit)} at {si_text(float(xs[near]), self._set.x.unit, 5)}"
+            text = f"● {name} {si_text(float(ys[near]), self._set.y.unit)} at {si_text(float(xs[near]), self._set.x.unit, 5)}"
             found.append((abs(float(ys[near]) - raw_y), text))
         if self._choice.kind is Kind.FAMILY or len(found) > _MOST_READ:
             found = [min(found)] if found else []

@@ -9,7 +9,7 @@ import ipywidgets as widgets
 import numpy as np
 from bqplot import marks as bq_marks
 
-from labnb.live import Choice, Extent, Kind, LiveView, Picture, make_picture, si_text, tick_texts
+from labnb.live import Choice, Extent, Kind, LiveView, Picture, make_picture, round_ticks, si_text, tick_texts
 from labnb.notebook.figures.chart import TOP, Chart, Ruler, close_all
 from labnb.notebook.figures.lines import Overlays, entry, matching
 from labnb.notebook.figures.stage import BUDGET_BYTES
@@ -105,25 +105,28 @@ class PicturePlot:
             return ""
         value = found[2]
         if math.isnan(value):
-            return f"{self._picture.name} not measured"
-        return f"{self._picture.name} {si_text(value, self._picture.unit)}"
+            return f"● {self._picture.name} not measured"
+        return f"● {self._picture.name} {si_text(value, self._picture.unit)}"
 
     def _colour_bar(self) -> str:
         colours = self._picture.colours
         if not colours.known:
             return ""
         scaling = colours.scaling
-        span = (colours.high - colours.low) / scaling.factor or 1.0
-        top = (colours.high - scaling.offset) / scaling.factor
-        ends = "".join(f"<span>{_tick(top - k / 4 * span, span)}</span>" for k in range(5))
+        low, high = ((v - scaling.offset) / scaling.factor for v in (colours.low, colours.high))
+        values, decimals = round_ticks(low, high, 4)
         height = self._chart.height - TOP - self._chart.bottom
+        marks = "".join(
+            f'<span style="bottom:{(value - low) / (high - low) * 100:.2f}%">{_number(value, decimals)}</span>'
+            for value in values
+        )
+        ends = f"{_number(low, decimals + 1)} to {_number(high, decimals + 1)}"
+        label = html.escape(self._picture.label)
         return (
-            f'<div role="img" aria-label="colours of {html.escape(self._picture.label)} from {_tick(top - span, span)} to '
-            f'{_tick(top, span)}"><div class="labnb-quantity" style="height:{TOP}px;line-height:{TOP}px">'
-            f"{html.escape(self._picture.label)}</div>"
-            f'<div style="display:flex;gap:5px"><div class="labnb-ramp" style="height:{height}px;background:'
-            f'linear-gradient(to top, {gradient(colours.signed)})"></div>'
-            f'<div class="labnb-ends" style="height:{height}px">{ends}</div></div></div>'
+            f'<div role="img" aria-label="colours of {label} from {ends}"><div class="labnb-quantity" '
+            f'style="height:{TOP}px;line-height:{TOP}px">{label}</div><div class="labnb-ramp" style="height:{height}px;'
+            f'background:linear-gradient(to top, {gradient(colours.signed)})"><div class="labnb-ends">{marks}</div></div>'
+            "</div>"
         )
 
     @property
@@ -165,7 +168,7 @@ class Cut:
         self.picked: int | None = None
         self._shown: int | None = None
         self.extent = Extent(picture.name, picture.unit)
-        self._y = Ruler(self.extent, "left")
+        self._y = Ruler(self.extent, "left", ticks=4)
         self._marks = [self._mark(0)]
         self._others = list[Picture]()
         self.chart = Chart(self._marks, x, self._y, on_wish, height=CUT_PX, label=f"cut through {picture.name}")
@@ -233,9 +236,7 @@ class Cut:
         for other in self._others:
             row = other.row_at(self._picture.row_coordinate(self.row))
             rows.append((np.empty(0), np.empty(0)) if row is None else other.row(row))
-        for _, values in rows:
-            if len(values):
-                self.extent.fit(float(values.min()), float(values.max()))
+        self._fit()
         with ExitStack() as stack:
             if self._y.update(stack):
                 self.chart.name()
@@ -244,13 +245,20 @@ class Cut:
                 mark.x, mark.y = self._picture.x.drawn(x), self.extent.drawn(values)
         return True
 
+    def _fit(self) -> None:
+        """Make room for every row, so that the axis stands still when another one is shown."""
+        for picture in (self._picture, *self._others):
+            values = picture.cells.values
+            if np.isfinite(values).any():
+                self.extent.fit(float(np.nanmin(values)), float(np.nanmax(values)))
+
     def _read(self, x: float, _y: float) -> str:
         xs, values = self._picture.row(self.row)
         if not len(xs):
             return ""
         near = int(np.abs(xs - self._picture.x.raw(x)).argmin())
         where = si_text(float(xs[near]), self._picture.x.unit, 5)
-        return f"{self._picture.name} {si_text(float(values[near]), self._picture.unit)} at {where}"
+        return f"● {self._picture.name} {si_text(float(values[near]), self._picture.unit)} at {where}"
 
     def let_go(self) -> None:
         """Follow the data again."""
@@ -267,6 +275,5 @@ def _upward(choice: Choice) -> dict[int, str] | None:
     return tick_texts(choice.outer) if choice.kind is not Kind.MESH else None
 
 
-def _tick(value: float, span: float) -> str:
-    decimals = max(0, 2 - math.floor(math.log10(span)))
+def _number(value: float, decimals: int) -> str:
     return f"{value:.{decimals}f}".replace("-", "−")
