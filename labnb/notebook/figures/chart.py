@@ -33,6 +33,7 @@ class Ruler:
         self.extent = extent
         self._side, self._texts, self._ticks = side, texts, ticks
         self._held: tuple[float, float] | None = None
+        self._is_told = True
         self._scaling = extent.scaling
         low, high = extent.limits
         self.scale = LogScale(min=low, max=high) if extent.log else LinearScale(min=low, max=high, allow_padding=False)
@@ -59,8 +60,9 @@ class Ruler:
             self._held = self.extent.raw(low), self.extent.raw(high)
 
     def let_go(self) -> None:
-        """Follow the data again."""
+        """Follow the data again. The page zoomed by itself, so it is told even what is as before here."""
         self._held = None
+        self._is_told = False
 
     def update(self, stack: ExitStack) -> bool:
         """Send limits and label if they moved; return whether the numbers at the ticks mean something else now."""
@@ -68,6 +70,9 @@ class Ruler:
         if (low, high) != (self.scale.min, self.scale.max):
             stack.enter_context(self.scale.hold_sync())
             self.scale.min, self.scale.max = low, high
+        if not self._is_told:
+            self.scale.send_state(["min", "max"])
+            self._is_told = True
         if not self._texts:
             self._set_ticks(low, high)
         for axis in self.axes:
@@ -154,7 +159,8 @@ class Chart:
             if "view" not in wish:
                 rest.append(wish)
             elif wish["view"] is None:
-                self.let_go()
+                self.x.let_go()
+                self.y.let_go()
             else:
                 x0, x1, y0, y1 = map(float, wish["view"])
                 self.x.hold(x0, x1)
@@ -162,7 +168,10 @@ class Chart:
         return rest
 
     def let_go(self) -> None:
-        """Follow the data again, in both directions."""
+        """Follow the data again, in both directions; what was wished before is done with."""
+        kept = [wish for wish in self.stage.wishes if "view" not in wish]
+        self.stage.wishes.clear()
+        self.stage.wishes.extend(kept)
         self.x.let_go()
         self.y.let_go()
 

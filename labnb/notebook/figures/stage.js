@@ -109,6 +109,7 @@ class View {
     this.fit();
     this.area.tabIndex = 0;
     this.area.setAttribute("role", "application");
+    this.area.dataset.lmSuppressShortcuts = "true"; // JupyterLab's shortcuts (0 0 restarts the kernel) are not meant here
     this.listen();
   }
 
@@ -296,7 +297,7 @@ class View {
     else if (row && this.pixels.rows) this.wish({ step: row });
     else return;
     event.preventDefault();
-    event.stopPropagation(); // else they are JupyterLab's shortcuts
+    event.stopPropagation();
   }
 
   zoom(u0, u1, v0, v1) {
@@ -398,7 +399,7 @@ export default () => {
       model.on("msg:custom", take);
       model.on("change:shape", resize);
       model.on("change:colours change:table change:across change:up", stale);
-      if (pixels.rows) model.send({ hello: true });
+      model.send({ hello: true }); // what was sent before is lost: this code is loaded later than its model
       return () => {
         model.off("msg:custom", take);
         model.off("change:shape", resize);
