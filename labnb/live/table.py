@@ -94,6 +94,8 @@ class Table:
                 self._columns.pop(variable.name, None)
                 self._binning[variable.name] = Raster(coordinates(variable.dims[-1])).cell_of
                 self._trace_rows.setdefault(variable.name, [])
+                self._binning[variable.name] = Raster(coordinates(variable.dims[-1])).cell_of
+                self._trace_rows.setdefault(variable.name, [])
             elif self._columns[variable.name].dtype != _kept_as(variable):
                 self._columns[variable.name] = self._columns[variable.name].astype(_kept_as(variable))
 

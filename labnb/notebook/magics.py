@@ -15,6 +15,7 @@ from IPython.core.interactiveshell import InteractiveShell
 from IPython.core.magic import Magics, cell_magic, magics_class
 
 from labnb.core import LabnbError, PlanError, RecordError, sweep
+from labnb.notebook.acknowledge import acknowledge_widgets, leave_widgets
 from labnb.notebook.completing import make_matcher
 from labnb.notebook.exploring import explore
 from labnb.notebook.loop import MeasureInterrupted, interrupts
@@ -221,6 +222,7 @@ def load_ipython_extension(shell: InteractiveShell) -> None:
     shell.push({"sweep": sweep}, interactive=False)
     register_view(session_output)
     register_explorer(explore)
+    acknowledge_widgets(shell)
     register_cells(partial(_resume_cell, shell, tasks))
     _forget_matchers(shell)
     _matchers.append(make_matcher(shell, tasks))
@@ -255,3 +257,4 @@ def unload_ipython_extension(shell: InteractiveShell) -> None:
     forget_view(session_output)
     register_cells(None)
     register_explorer(None)
+    leave_widgets(shell)

@@ -372,20 +372,20 @@ FRAMES = """seconds => new Promise(done => { let frames = 0; const begin = perfo
 # What the kernel sends, and how long it is busy with the figure, second by second.
 METER = """import itertools
 from collections import Counter
-from ipykernel.comm import Comm
+from ipywidgets import Widget
 from labnb.notebook.output import Output
 noise = itertools.cycle(np.random.randn(65536).tolist())
 sent, spent, frames = Counter(), Counter(), Counter()
-publish, update = Comm.publish_msg, Output.update
-def metered_publish(self, msg_type, data=None, metadata=None, buffers=None, **keys):
-    sent[int(time.monotonic())] += len(repr(data)) + sum(memoryview(b).nbytes for b in buffers or ())
-    return publish(self, msg_type, data, metadata, buffers, **keys)
+publish, update = Widget._send, Output.update
+def metered_send(self, msg, buffers=None):
+    sent[int(time.monotonic())] += len(repr(msg)) + sum(memoryview(b).nbytes for b in buffers or ())
+    return publish(self, msg, buffers)
 def metered_update(self):
     second, begin = int(time.monotonic()), time.thread_time()
     update(self)
     spent[second] += time.thread_time() - begin
     frames[second] += 1
-Comm.publish_msg, Output.update = metered_publish, metered_update"""
+Widget._send, Output.update = metered_send, metered_update"""
 REPORT = """seconds = sorted(frames)[1:-1]
 print(max(sent[s] for s in seconds), sorted(spent[s] for s in seconds)[len(seconds) // 2],
       sorted(frames[s] for s in seconds)[len(seconds) // 2])"""

@@ -19,7 +19,9 @@ def _view(group):
 
 
 @given(
-    st.lists(st.tuples(st.integers(0, 6), st.integers(0, 8), st.floats(-1e6, 1e6) | st.just(float("nan"))), max_size=80),
+    st.lists(
+        st.tuples(st.integers(0, 6), st.integers(0, 8), st.floats(-1e6, 1e6) | st.just(float("nan"))), max_size=80
+    ),
     st.integers(30, 200),
 )
 def test_a_page_that_takes_all_patches_has_every_cell(puts, budget):
@@ -51,7 +53,12 @@ def test_the_row_that_is_measured_is_sent_first_and_the_others_take_turns():
 
 def test_a_logarithmic_sweep_is_known_by_its_ratios():
     assert is_logarithmic(Axis("f", tuple(np.geomspace(10, 1e6, 31).tolist()), "Hz"))
-    for axis in (V, Axis("f", (1.0, 2.0, 4.0, 8.0)), Axis("f", (1.0, 10.0, 50.0, 1e3, 1e4)), Axis("f", ("a", "b", "c", "d"))):
+    for axis in (
+        V,
+        Axis("f", (1.0, 2.0, 4.0, 8.0)),
+        Axis("f", (1.0, 10.0, 50.0, 1e3, 1e4)),
+        Axis("f", ("a", "b", "c", "d")),
+    ):
         assert not is_logarithmic(axis)
     assert sweep(10, 1e6, 31, "Hz", log=True).values[0] == 10
 

@@ -61,7 +61,9 @@ async def test_it_shows_ten_times_a_second_and_once_more_at_the_end():
 
 async def test_cancelling_passes_through():
     time = _Time()
-    task = asyncio.create_task(Ticker(lambda: None, on_error=_fail, clock=time, sleep=time.sleep, spent=time.monotonic).run())
+    task = asyncio.create_task(
+        Ticker(lambda: None, on_error=_fail, clock=time, sleep=time.sleep, spent=time.monotonic).run()
+    )
     await _settle()
     task.cancel()
     with pytest.raises(asyncio.CancelledError):
