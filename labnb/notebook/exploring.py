@@ -71,8 +71,8 @@ class Exploration:
         """Return a chooser of runs with the same name that lie in the same place, newest first."""
         root = self._run.path.parents[3]
         found = [one for one in runs(root, name=self._run.name, limit=_LISTED) if one.run_id != self._run.run_id]
-        options = [("no other run", None), *((f"{one.run_id} ({one.created:%Y-%m-%d %H:%M})", one) for one in found)]
-        chooser = widgets.Dropdown(options=options, value=None, description="overlay")
+        options = [("no other run", ""), *((f"{one.run_id} ({one.created:%Y-%m-%d %H:%M})", one) for one in found)]
+        chooser = widgets.Dropdown(options=options, value="", description="overlay")
         chooser.tooltip = "Another run over this one"
         chooser.add_class("labnb-overlay")
         chooser.observe(self._lay_over, "value")
@@ -80,9 +80,9 @@ class Exploration:
         return chooser
 
     def _lay_over(self, change: dict[str, Any]) -> None:  # traitlets' change: values of any trait
-        other: StoredRun | None = change["new"]
+        other: StoredRun | str = change["new"]
         self._others = {name: view for name, view in self._others.items() if name in self._given}
-        if other is not None:
+        if not isinstance(other, str):
             self._others[other.run_id] = stored_view(other)
         self._replace(self.figure.choice)
 

@@ -105,6 +105,7 @@ STYLE = """<style>
 .labnb-panel button.jupyter-button:focus-visible { outline: 2px solid var(--jp-brand-color1, #1976d2);
   outline-offset: 1px; }
 .labnb-panel button.jupyter-button:disabled { opacity: 0.45; }
+.labnb-panel button.labnb-keep { width: auto; padding: 0 10px; }
 .labnb-figure { gap: 0; overflow: hidden; }
 .labnb-figure .labnb-legend .widget-html-content { display: flex; flex-wrap: wrap; gap: 2px 14px; line-height: 18px;
   font-size: var(--jp-ui-font-size0, 11px); white-space: normal; color: var(--jp-ui-font-color1, #212121); }
