@@ -54,7 +54,7 @@ class LiveFigure:
         self._wanted = choice
         self._wants_reset = self._wants_newest = False
         self._all = alternatives(view.groups, choice)
-        self._groups = len(view.groups)
+        self._groups = view.groups
         self._plot = self._make_plot(choice)
         self._legend = widgets.HTML()
         self._legend.add_class("labnb-legend")
@@ -168,8 +168,8 @@ class LiveFigure:
 
     def update(self) -> bool:
         """Show what was drained since; return whether anything was sent."""
-        if self._groups != len(self._view.groups):
-            self._groups = len(self._view.groups)
+        if self._groups != self._view.groups:
+            self._groups = self._view.groups
             self._all = alternatives(self._view.groups, self._all[0])
             self._make_controls()
         if self._wanted != self.choice:
