@@ -4,10 +4,11 @@
 axes of the group      figure
 none                   no figure, the values are enough      (an array variable: its newest trace)
 open (time)            strip chart
-one                    lines
+adaptive               lines over what is chosen             (two are chosen: a mesh of triangles)
+one                    lines                                 (an array variable: a waterfall and its newest trace)
 two, outer <= 12       family: one line per outer value
-two                    map, outer axis upwards
-more                   the same of the two innermost, at the current setpoint of the others
+two                    map, outer axis upwards, with a cut along a row
+more                   the same of the two innermost, at the current or a chosen setpoint of the others
 ```
 """
 
@@ -16,6 +17,7 @@ from dataclasses import dataclass, replace
 from enum import StrEnum
 
 from labnb.core import AdaptiveAxis, Axis, Group, OpenAxis, PlanError, Span, Variable, nearest
+from labnb.live.raster import is_logarithmic
 
 FAMILY_MOST = 12
 """Curves that an eye still tells apart by colour; with more outer values a map says more."""
@@ -30,6 +32,13 @@ class Kind(StrEnum):
     MAP = "map"
     STRIP = "strip"
     TRACE = "trace"
+    WATERFALL = "waterfall"
+    MESH = "mesh"
+
+    @property
+    def is_picture(self) -> bool:
+        """Whether values are shown as colours."""
+        return self in {Kind.MAP, Kind.WATERFALL, Kind.MESH}
 
 
 class Part(StrEnum):
@@ -38,6 +47,11 @@ class Part(StrEnum):
     VALUE = ""
     MAGNITUDE = "magnitude"
     PHASE = "phase"
+    REAL = "real"
+    IMAGINARY = "imaginary"
+
+
+_PART_NAMES = {Part.VALUE: "{}", Part.MAGNITUDE: "|{}|", Part.PHASE: "∠{}", Part.REAL: "Re {}", Part.IMAGINARY: "Im {}"}
 
 
 @dataclass(frozen=True, slots=True)
@@ -50,8 +64,7 @@ class Quantity:
     @property
     def name(self) -> str:
         """Return the name at the axis: `current`, `|s21|`, `∠s21`."""
-        plain = self.variable.name
-        return {Part.VALUE: plain, Part.MAGNITUDE: f"|{plain}|", Part.PHASE: f"∠{plain}"}[self.part]
+        return _PART_NAMES[self.part].format(self.variable.name)
 
     @property
     def unit(self) -> str:
@@ -64,15 +77,20 @@ class Choice:
     """One figure: `ys` over `x`; `outer` tells the curves of a family apart, or is the upward axis of a map.
 
     `x` is an axis of the group, a dimension of an array, or another variable. `pages` are what can be shown
-    instead: the quantities that do not fit on one axis, one page each; `page` is the one on show.
+    instead: the quantities that do not fit on one axis, one page each; `page` is the one on show. `held` are the
+    indices of the axes that are not shown (outermost first; None: those of the newest point), `bounds` those of a mesh.
     """
 
     kind: Kind
     group: int = 0
     x: Axis | OpenAxis | Span | Variable | None = None
-    outer: Axis | None = None
+    outer: Axis | OpenAxis | Variable | None = None
     pages: tuple[tuple[Quantity, ...], ...] = ()
     page: int = 0
+    log_x: bool = False
+    log_y: bool = False
+    held: tuple[int, ...] | None = None
+    bounds: tuple[tuple[float, float], ...] = ()
 
     @property
     def ys(self) -> tuple[Quantity, ...]:
@@ -96,14 +114,40 @@ def choose(groups: Sequence[Group], plot: Sequence[str] | None = None) -> Choice
     something that is not measured, or that cannot be drawn together.
     """
     if plot is not None:
-        return _asked(groups, tuple(plot))
+        return _with_scales(_asked(groups, tuple(plot)))
     shown = [replace(group, variables=known) for group in groups if (known := _known(group))]
     if not shown:
         return NOTHING
     deepest = max(len(group.axes) for group in shown)
     group = [g for g in shown if len(g.axes) == deepest][-1]
+    return next(iter(_figures(group)), NOTHING)
+
+
+def alternatives(groups: Sequence[Group], first: Choice) -> tuple[Choice, ...]:
+    """Return every figure that could be shown, `first` in front: a person turns from one to the other."""
+    found = [first]
+    for group in sorted(groups, key=lambda group: group.key != first.group):
+        for choice in _figures(group):
+            if all((choice.kind, choice.group, choice.pages) != (one.kind, one.group, one.pages) for one in found):
+                found.append(choice)
+    return tuple(found)
+
+
+def _figures(group: Group) -> list[Choice]:
+    """Return what can be drawn of one group, the best first."""
+    group = replace(group, variables=_known(group))
     scalars = tuple(v for v in group.variables if not v.dims and v.dtype != "str")
-    return _scalar_figure(group, scalars) if scalars and group.axes else _trace_figure(group)
+    found = [_scalar_figure(group, scalars)] if scalars and group.axes else []
+    if found and found[0].kind is Kind.FAMILY:
+        found.append(replace(found[0], kind=Kind.MAP))
+    found += _trace_figures(group)
+    return [_with_scales(choice) for choice in found]
+
+
+def _with_scales(choice: Choice) -> Choice:
+    """Return the choice with logarithmic axes where the sweep itself is."""
+    upwards = choice.kind is Kind.MAP or choice.kind is Kind.WATERFALL
+    return replace(choice, log_x=is_logarithmic(choice.x), log_y=upwards and is_logarithmic(choice.outer))
 
 
 def _known(group: Group) -> tuple[Variable, ...]:
@@ -117,6 +161,10 @@ def _scalar_figure(group: Group, scalars: Sequence[Variable]) -> Choice:
     if isinstance(x, AdaptiveAxis) and len(x.chosen) == 1:
         along = next(v for v in scalars if v.name == x.chosen[0])
         return Choice(Kind.LINES, group.key, along, None, _by_unit(v for v in scalars if v is not along))
+    if isinstance(x, AdaptiveAxis) and len(x.chosen) == 2:
+        across, up = (next(v for v in scalars if v.name == name) for name in x.chosen)
+        pages = _one_each(v for v in scalars if v is not across and v is not up)
+        return Choice(Kind.MESH, group.key, across, up, pages, bounds=x.sweep.bounds)
     if isinstance(x, OpenAxis):
         return Choice(Kind.STRIP, group.key, x, None, _by_unit(scalars))
     if not isinstance(outer, Axis):
@@ -125,19 +173,22 @@ def _scalar_figure(group: Group, scalars: Sequence[Variable]) -> Choice:
     return Choice(kind, group.key, x, outer, _one_each(scalars))
 
 
-def _trace_figure(group: Group) -> Choice:
-    traces = [v for v in group.variables if v.dims]
+def _trace_figures(group: Group) -> list[Choice]:
+    traces = [v for v in group.variables if v.dims and v.dtype != "str"]
     if not traces:
-        return NOTHING
+        return []
     # One trace is drawn along its last dimension; of a picture (two dimensions) that is its newest row.
     x = traces[0].dims[-1]
     along = [v for v in traces if v.dims[-1] == x]
-    return Choice(Kind.TRACE, group.key, x, None, _by_unit(along))
+    newest = Choice(Kind.TRACE, group.key, x, None, _by_unit(along))
+    if not group.axes or isinstance(group.axes[-1], AdaptiveAxis):
+        return [newest]
+    return [Choice(Kind.WATERFALL, group.key, x, group.axes[-1], _one_each(along)), newest]
 
 
 def _quantities(variable: Variable) -> tuple[Quantity, ...]:
     if variable.dtype[1:2] == "c":
-        return Quantity(variable, Part.MAGNITUDE), Quantity(variable, Part.PHASE)
+        return tuple(Quantity(variable, part) for part in (Part.MAGNITUDE, Part.PHASE, Part.REAL, Part.IMAGINARY))
     return (Quantity(variable),)
 
 
@@ -146,10 +197,12 @@ def _one_each(variables: Iterable[Variable]) -> tuple[tuple[Quantity, ...], ...]
 
 
 def _by_unit(variables: Iterable[Variable]) -> tuple[tuple[Quantity, ...], ...]:
-    pages: dict[str, list[Quantity]] = {}
+    pages: dict[tuple[str, str], list[Quantity]] = {}
     for variable in variables:
         for quantity in _quantities(variable):
-            pages.setdefault(quantity.unit, []).append(quantity)
+            # The real and the imaginary part belong together, the magnitude is a figure of its own.
+            beside = "re, im" if quantity.part in {Part.REAL, Part.IMAGINARY} else ""
+            pages.setdefault((quantity.unit, beside), []).append(quantity)
     return tuple(tuple(page) for page in pages.values())
 
 

@@ -10,6 +10,8 @@ from labnb.core import AdaptiveAxis, Axis, Group, OpenAxis, Span, Traversal, Var
 from labnb.live.choice import Choice, Kind, Part, Quantity
 from labnb.live.decimate import LIMIT, Floats, Trail
 from labnb.live.extent import Extent
+from labnb.live.raster import can_be_logarithmic, coordinates
+from labnb.live.slicing import Slice
 from labnb.live.table import Table
 from labnb.live.view import LiveView
 
@@ -35,79 +37,15 @@ class Curve:
         return x[order], y[order]
 
 
-def coordinates(axis: Axis | Span) -> Floats:
-    """Return where the setpoints of an axis are drawn: numbers in their place, texts and bools at 0, 1, 2 and so on."""
-    if isinstance(axis, Span) or is_ordinal(axis):
-        return np.arange(axis.size, dtype=np.float64)
-    return np.array(axis.values, np.float64)
-
-
-def is_ordinal(axis: object) -> bool:
-    """Whether the setpoints of an axis are texts or bools, which have no place of their own."""
-    return isinstance(axis, Axis) and isinstance(axis.values[0], str | bool)
-
-
-def tick_texts(axis: object) -> dict[int, str] | None:
-    """Return the texts at an ordinal axis; None for numbers."""
-    return dict(enumerate(map(str, axis.values))) if isinstance(axis, Axis) and is_ordinal(axis) else None
-
-
 def part_of(values: NDArray[Any], part: Part) -> Floats:  # a user's array has any dtype
     """Return the part of values that is drawn, as float64 (phase in degrees)."""
     if part is Part.MAGNITUDE:
         return np.abs(values).astype(np.float64)
     if part is Part.PHASE:
         return np.degrees(np.angle(np.asarray(values, np.complex128)))
+    if part is Part.IMAGINARY:
+        return np.asarray(np.imag(values), np.float64)
     return np.asarray(np.real(values), np.float64)
-
-
-class Slice:
-    """Which rows belong to the picture: those at the current setpoint of the axes that it does not show."""
-
-    def __init__(self, group: Group, shown: tuple[object, ...]) -> None:
-        self._group = group
-        self._sizes = [axis.size or 0 for axis in group.axes]  # 0: open, only ever the first
-        self._shown = [k for k, axis in enumerate(group.axes) if axis in shown]
-        self._others = [k for k in range(len(group.axes)) if k not in self._shown]
-        self._current: tuple[int, ...] | None = None
-
-    def indices(self, places: NDArray[np.int64]) -> list[NDArray[np.int64]]:
-        """Return the index along every axis of the group."""
-        found = list[NDArray[np.int64]]()
-        rest = places
-        for size in reversed(self._sizes):
-            rest, index = (rest, rest) if not size else (rest // size, rest % size)
-            found.append(index)
-        return found[::-1]
-
-    def select(self, indices: list[NDArray[np.int64]]) -> tuple[NDArray[np.bool_] | None, bool]:
-        """Return which rows are in the newest slice (None: all of them), and whether another slice has begun."""
-        if not self._others or not len(indices[0]):
-            return None, False
-        newest = tuple(int(indices[k][-1]) for k in self._others)
-        begun = newest != self._current
-        self._current = newest
-        inside = np.ones(len(indices[0]), np.bool_)
-        for k, value in zip(self._others, newest, strict=True):
-            inside &= indices[k] == value
-        return inside, begun
-
-    @property
-    def is_part(self) -> bool:
-        """Whether the picture shows some setpoints only."""
-        return bool(self._others)
-
-    @property
-    def text(self) -> str:
-        """Return where the slice is, e.g. `field = 0.5 T`; nothing if the picture shows all axes."""
-        if self._current is None:
-            return ""
-        parts = list[str]()
-        for k, index in zip(self._others, self._current, strict=True):
-            axis = self._group.axes[k]
-            value = index * axis.step if isinstance(axis, OpenAxis) else axis.values[index]
-            parts.append(f"{axis.name} = {format_value(value)} {axis.unit}".rstrip())
-        return ", ".join(parts)
 
 
 class CurveSet:
@@ -120,7 +58,7 @@ class CurveSet:
         self._traces: list[object] = [None] * len(choice.ys)
         # A variable over another is a path along the innermost loop.
         along = self._table.group.axes[-1:] if isinstance(choice.x, Variable) else (choice.x,)
-        self.slice = Slice(self._table.group, (*along, choice.outer))
+        self.slice = Slice(self._table.group, (*along, choice.outer), choice.held)
         self.curves = _curves(choice)
         for curve in self.curves:
             curve.by_x = _jumps(self._table.group, choice)
@@ -128,7 +66,7 @@ class CurveSet:
         self._coordinates = coordinates(choice.x) if isinstance(choice.x, Axis | Span) else np.empty(0)
         self.x = _x_extent(choice, self._coordinates)
         names = " · ".join(dict.fromkeys(q.name for q in choice.ys))
-        self.y = Extent(names, choice.ys[0].unit)
+        self.y = Extent(names, choice.ys[0].unit, log=choice.log_y)
 
     def advance(self) -> bool:
         """Take the new rows; return whether anything changed."""
@@ -206,11 +144,21 @@ class CurveSet:
         drawn = [curve.trail for curve in self.curves if curve.trail.count]
         if not drawn:
             return
-        self.y.fit(min(t.low for t in drawn), max(t.high for t in drawn))
+        self.y.fit(min(t.above_zero if self.y.log else t.low for t in drawn), max(t.high for t in drawn))
         if self._choice.kind is Kind.STRIP:
             self.x.run_ahead(max(t.right for t in drawn))
         elif isinstance(self._choice.x, Variable):
             self.x.fit(min(t.left for t in drawn), max(t.right for t in drawn))
+
+    def drawn(self, curve: Curve) -> tuple[NDArray[np.float32], NDArray[np.float32]]:
+        """Return the points of a curve in the units of the ticks; a logarithmic axis has none at zero and below."""
+        x, y = curve.points()
+        if self.x.log or self.y.log:
+            good = np.ones(len(x), np.bool_)
+            for axis, values in ((self.x, x), (self.y, y)):
+                good &= (values > 0) | (not axis.log)
+            x, y = x[good], y[good]
+        return self.x.drawn(x), self.y.drawn(y)
 
     @property
     def has_markers(self) -> bool:
@@ -235,7 +183,7 @@ def _column(table: Table, quantity: Quantity, rows: slice) -> Floats:
 
 
 def _curves(choice: Choice) -> list[Curve]:
-    if choice.kind is not Kind.FAMILY or choice.outer is None:
+    if choice.kind is not Kind.FAMILY or not isinstance(choice.outer, Axis):
         return [Curve(q.name, None, Trail(LIMIT)) for q in choice.ys]
     outer = choice.outer
     last = max(1, outer.size - 1)
@@ -247,7 +195,7 @@ def _curves(choice: Choice) -> list[Curve]:
 
 def _x_extent(choice: Choice, where: Floats) -> Extent:
     x = choice.x
-    extent = Extent(x.name if x else "", getattr(x, "unit", ""))
+    extent = Extent(x.name if x else "", getattr(x, "unit", ""), log=choice.log_x and can_be_logarithmic(x))
     if len(where):
         extent.fix(float(where.min()), float(where.max()))
     elif isinstance(x, OpenAxis):

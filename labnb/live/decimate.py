@@ -38,6 +38,7 @@ class Trail:
         self.count = 0
         self.low, self.high = np.inf, -np.inf
         self.left, self.right = np.inf, -np.inf
+        self.above_zero = np.inf  # the lowest value that a logarithmic axis can show
 
     def extend(self, x: Floats, y: Floats) -> bool:
         """Add points in the order in which they were measured; return whether any could be drawn.
@@ -66,6 +67,7 @@ class Trail:
         self.count += len(x)
         self.low, self.high = min(self.low, float(y.min())), max(self.high, float(y.max()))
         self.left, self.right = min(self.left, float(x.min())), max(self.right, float(x.max()))
+        self.above_zero = min(self.above_zero, self.low if self.low > 0 else np.min(y, where=y > 0, initial=np.inf))
 
     def _halve(self, x: Floats, y: Floats) -> tuple[Floats, Floats]:
         """Merge buckets by two; an odd last one goes back, as its two points, in front of the points to come."""

@@ -17,12 +17,14 @@ class Extent:
     """Limits that hold all data and move in steps; and the one SI prefix that suits them.
 
     They shrink only where data fill less than a quarter: after a first point, around which nobody knows the breadth.
-    `fix` shows a sweep's own axis whole from the first point on.
+    `fix` shows a sweep's own axis whole from the first point on. On a logarithmic axis (`log`) distances are ratios,
+    the prefixes stand at the ticks, and only values above zero have a place.
     """
 
-    def __init__(self, name: str, unit: str) -> None:
+    def __init__(self, name: str, unit: str, *, log: bool = False) -> None:
         self._name = name
         self._unit = unit
+        self.log = log
         self.low, self.high = math.nan, math.nan
         self.scaling = Scaling(unit=unit)
 
@@ -32,32 +34,45 @@ class Extent:
         return self.scaling.label(self._name)
 
     @property
+    def name(self) -> str:
+        """Return what is measured along it."""
+        return self._name
+
+    @property
+    def unit(self) -> str:
+        """Return the unit of its raw values."""
+        return self._unit
+
+    @property
     def known(self) -> bool:
         """Whether there is anything to show yet."""
         return not math.isnan(self.low)
 
     def fix(self, low: float, high: float) -> None:
         """Show this range, with a hair of room so that the ends are not on the frame."""
-        pad = (high - low) * 0.01 or _breadth(low)
-        self.show(low - pad, high + pad)
+        first, last = self._place(low), self._place(high)
+        pad = (last - first) * 0.01 or self._breadth(first)
+        self._set(first - pad, last + pad)
 
     def show(self, low: float, high: float) -> None:
         """Show just this range."""
-        self._set(low, high)
+        self._set(self._place(low), self._place(high))
 
     def fit(self, low: float, high: float) -> bool:
         """Make room for data from `low` to `high`; return whether the limits moved."""
-        held = self.known and self.low <= low and high <= self.high
-        lost = self.known and 0 < high - low < _FILLED * (self.high - self.low)
-        if held and not lost:
+        if self.log and not 0 < low <= high < math.inf:
             return False
-        if lost or not self.known:
-            pad = (high - low) * _MARGIN or _breadth(low)
-            self._set(low - pad, high + pad)
-            return True
-        span = max(high, self.high) - min(low, self.low)
-        below, above = (_room(edge, span) for edge in (low, high))
-        self._set(low - below if low < self.low else self.low, high + above if high > self.high else self.high)
+        first, last = self._place(low), self._place(high)
+        if not self.known:
+            return self._open(first, last)
+        begin, end = self._place(self.low), self._place(self.high)
+        if 0 < last - first < _FILLED * (end - begin):
+            return self._open(first, last)
+        if begin <= first and last <= end:
+            return False
+        span = max(last, end) - min(first, begin)
+        below, above = (_room(edge, span) for edge in (first, last))
+        self._set(first - below if first < begin else begin, last + above if last > end else end)
         return True
 
     def run_ahead(self, high: float) -> bool:
@@ -67,30 +82,45 @@ class Extent:
         self._set(0.0, max(high * 4 / 3, 1e-12))
         return True
 
-    def _set(self, low: float, high: float) -> None:
-        self.low, self.high = low, high
-        self.scaling = scaling(low, high, self._unit, self.scaling if self.known else None)
+    def _open(self, first: float, last: float) -> bool:
+        pad = (last - first) * _MARGIN or self._breadth(first)
+        self._set(first - pad, last + pad)
+        return True
+
+    def _place(self, value: float) -> float:
+        return math.log10(value) if self.log else value
+
+    def _breadth(self, place: float) -> float:
+        """Return room around a single value: ten per cent of it, or one; half a decade."""
+        return 0.5 if self.log else abs(place) * 0.1 or 1.0
+
+    def _set(self, first: float, last: float) -> None:
+        if self.log:
+            self.low, self.high = 10.0**first, 10.0**last
+            return
+        self.low, self.high = first, last
+        self.scaling = scaling(first, last, self._unit, self.scaling if self.known else None)
 
     def drawn(self, values: NDArray[np.float64]) -> NDArray[np.float32]:
         """Return values as float32 in the units of the ticks."""
         return ((values - self.scaling.offset) / self.scaling.factor).astype(np.float32)
 
+    def raw(self, ticks: float) -> float:
+        """Return the raw value of a number at the ticks."""
+        return ticks * self.scaling.factor + self.scaling.offset
+
+    def at_ticks(self, low: float, high: float) -> tuple[float, float]:
+        """Return a raw range in the units of the ticks."""
+        return (low - self.scaling.offset) / self.scaling.factor, (high - self.scaling.offset) / self.scaling.factor
+
     @property
     def limits(self) -> tuple[float, float]:
         """Return the limits in the units of the ticks; (0, 1) before there is anything."""
         if not self.known:
-            return 0.0, 1.0
-        return (
-            (self.low - self.scaling.offset) / self.scaling.factor,
-            (self.high - self.scaling.offset) / self.scaling.factor,
-        )
+            return (1.0, 10.0) if self.log else (0.0, 1.0)
+        return self.at_ticks(self.low, self.high)
 
 
 def _room(edge: float, span: float) -> float:
     """Return how much room to take beyond data that left the limits: noise about zero asks for less than a trend."""
     return (_MARGIN if abs(edge) < _NEAR_ZERO * span else _AHEAD) * span
-
-
-def _breadth(value: float) -> float:
-    """Return room around a single value: ten per cent of it, or one."""
-    return abs(value) * 0.1 or 1.0

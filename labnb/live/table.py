@@ -1,21 +1,36 @@
 """The rows of one group as numpy columns: where they are in the grid, and what was measured there."""
 
+from collections.abc import Mapping
+from dataclasses import dataclass
 from enum import Flag
-from typing import TypeVar
+from typing import Any, TypeVar
 
 import numpy as np
 from numpy.typing import NDArray
 
 from labnb.core import ABSENT, Group, Variable
+from labnb.live.raster import Raster, coordinates
 
 KEEP_ROWS = 1 << 22
 """Rows that are kept in memory; beyond, older ones are thinned. Everything is on disk; this is for the eye."""
 
 _BLOCK = 8  # of so many older rows two survive
 
+_KEEP_TRACES = 1024
+_AT_ONCE = 64  # traces of one drain that are kept for a waterfall, evenly chosen
+
 _T = TypeVar("_T", bound=np.generic)
 Numbers = NDArray[np.float64 | np.complex128]
 _Kept = np.dtype[np.float64 | np.complex128]
+
+
+@dataclass(frozen=True, slots=True)
+class TraceRow:
+    """One array of many: where it was measured, and what of it a screen can show."""
+
+    ordinal: int
+    place: int
+    values: Numbers
 
 
 class Table:
@@ -35,6 +50,8 @@ class Table:
         self._index = {v.name: k for k, v in enumerate(group.variables)}
         self._traces: dict[str, NDArray[np.generic]] = {}
         self._latest: dict[str, object] = {}
+        self._binning = {v.name: Raster(coordinates(v.dims[-1])).cell_of for v in group.variables if v.dims}
+        self._trace_rows: dict[str, list[TraceRow]] = {name: [] for name in self._binning}
 
     def __len__(self) -> int:
         return self._rows
@@ -51,6 +68,12 @@ class Table:
     def trace(self, name: str) -> NDArray[np.generic] | None:
         """Return the newest array of an array variable; None before the first."""
         return self._traces.get(name)
+
+    def traces_since(self, name: str, ordinal: int) -> list[TraceRow]:
+        """Return the arrays of a variable from row `ordinal` on, oldest first, binned along their last dimension."""
+        rows = self._trace_rows[name]
+        first = next((k for k, row in enumerate(rows) if row.ordinal >= ordinal), len(rows))
+        return rows[first:]
 
     def latest(self, name: str) -> object:
         """Return the newest recorded value of a variable as it came; None before the first."""
@@ -69,6 +92,10 @@ class Table:
         for variable in group.variables:
             if variable.dims:
                 self._columns.pop(variable.name, None)
+                self._binning[variable.name] = Raster(coordinates(variable.dims[-1])).cell_of
+                self._trace_rows.setdefault(variable.name, [])
+                self._binning[variable.name] = Raster(coordinates(variable.dims[-1])).cell_of
+                self._trace_rows.setdefault(variable.name, [])
             elif self._columns[variable.name].dtype != _kept_as(variable):
                 self._columns[variable.name] = self._columns[variable.name].astype(_kept_as(variable))
 
@@ -85,8 +112,40 @@ class Table:
             column[rows] = _numbers([row[index] for row in values], column.dtype)
         for name, index in self._index.items():
             self._note(name, next((row[index] for row in reversed(values) if row[index] is not ABSENT), None))
+        self._keep_traces(places, values)
         self._rows += count
         self.total += count
+
+    def fill(self, places: NDArray[np.int64], columns: Mapping[str, NDArray[Any]]) -> None:  # stored data of any type
+        """Take rows of a run that ended, in the order in which they were measured, all at once.
+
+        `columns` has a value per row, of arrays one array per row. What is beyond the room is left out, the oldest.
+        """
+        kept = slice(max(0, len(places) - self._keep), None)
+        self._places = places[kept]
+        self._rows = self.total = len(self._places)
+        for name, column in self._columns.items():
+            values = columns.get(name)
+            self._columns[name] = np.full(self._rows, np.nan, column.dtype) if values is None else values[kept]
+        for name, cells in self._binning.items():
+            if (arrays := columns.get(name)) is None or not self._rows:
+                continue
+            arrays = arrays[kept]
+            self._traces[name] = np.array(arrays[-1])
+            chosen = np.unique(np.linspace(0, self._rows - 1, min(self._rows, _KEEP_TRACES)).astype(int)).tolist()
+            self._trace_rows[name] = [TraceRow(k, int(self._places[k]), _binned(arrays[k], cells)) for k in chosen]
+
+    def _keep_traces(self, places: list[int], values: list[tuple[object, ...]]) -> None:
+        if not self._binning:
+            return
+        chosen = sorted({*np.linspace(0, len(places) - 1, min(len(places), _AT_ONCE)).astype(int).tolist()})
+        for name, cells in self._binning.items():
+            rows, index = self._trace_rows[name], self._index[name]
+            for k in chosen:
+                if values[k][index] is not ABSENT:
+                    rows.append(TraceRow(self.total + k, places[k], _binned(np.asarray(values[k][index]), cells)))
+            while len(rows) > _KEEP_TRACES:
+                rows[: _KEEP_TRACES // 2] = rows[: _KEEP_TRACES // 2 : 2]
 
     def _note(self, name: str, newest: object) -> None:
         if newest is None:
@@ -150,3 +209,11 @@ def _number(value: object) -> complex:
         return complex(np.asarray(value.value if isinstance(value, Flag) else value).item())
     except (TypeError, ValueError):
         return complex(np.nan)
+
+
+def _binned(array: NDArray[np.generic], cells: NDArray[np.int64]) -> Numbers:
+    """Return the means of the last row of an array in `cells`, from left to right."""
+    row = array.reshape(-1, len(cells))[-1]
+    sizes = np.bincount(cells)
+    real = np.bincount(cells, np.asarray(np.real(row), np.float64)) / sizes
+    return real + 1j * (np.bincount(cells, np.imag(row)) / sizes) if row.dtype.kind == "c" else real

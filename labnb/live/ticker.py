@@ -1,6 +1,7 @@
 """When a view is brought up to date: at most ten times a second, and always once more at the end."""
 
 import asyncio
+import time
 from collections.abc import Awaitable, Callable
 
 from labnb.core import Clock, SystemClock
@@ -10,7 +11,8 @@ class Ticker:
     """Calls `show` every `period_s`, on the loop that runs it.
 
     Polling makes the trailing edge certain: whatever changed is shown by the next tick, and the last change by the
-    tick that is made on the way out. A `show` that takes long is called less often: it gets a tenth of the time.
+    tick that is made on the way out. A `show` that takes long is called less often: it gets a tenth of the time. That
+    is the processor's time (`spent`): beside a thread that computes, `show` mostly waits, and waiting costs nobody.
     """
 
     def __init__(
@@ -21,6 +23,7 @@ class Ticker:
         period_s: float = 0.1,
         clock: Clock | None = None,
         sleep: Callable[[float], Awaitable[None]] = asyncio.sleep,
+        spent: Callable[[], float] = time.thread_time,
     ) -> None:
         if not period_s > 0:
             raise ValueError(f"ticker: the period must be a positive number of seconds, got {period_s!r}")
@@ -29,26 +32,27 @@ class Ticker:
         self._period_s = period_s
         self._clock = clock or SystemClock()
         self._sleep = sleep
+        self._spent = spent
         self._broken = False
 
     async def run(self) -> None:
         """Tick until cancelled. A `show` that raises is reported to `on_error` and not called again."""
         try:
             while True:
-                cost_s = self._tick()
+                took_s, cost_s = self._tick()
                 if self._broken:
                     return
-                await self._sleep(max(self._period_s - cost_s, 9 * cost_s))
+                await self._sleep(max(self._period_s - took_s, 9 * cost_s))
         finally:
             self._tick()
 
-    def _tick(self) -> float:
+    def _tick(self) -> tuple[float, float]:
         if self._broken:
-            return 0.0
-        start = self._clock.monotonic()
+            return 0.0, 0.0
+        start, busy = self._clock.monotonic(), self._spent()
         try:
             self._show()
         except Exception as error:  # noqa: BLE001 -- a picture that fails must not end a measurement; on_error shows it
             self._broken = True
             self._on_error(error)
-        return self._clock.monotonic() - start
+        return self._clock.monotonic() - start, self._spent() - busy

@@ -15,14 +15,16 @@ from IPython.core.interactiveshell import InteractiveShell
 from IPython.core.magic import Magics, cell_magic, magics_class
 
 from labnb.core import LabnbError, PlanError, RecordError, sweep
+from labnb.notebook.acknowledge import acknowledge_widgets, leave_widgets
 from labnb.notebook.completing import make_matcher
+from labnb.notebook.exploring import explore
 from labnb.notebook.loop import MeasureInterrupted, interrupts
 from labnb.notebook.output import ErrorInfo, Output, session_output
 from labnb.notebook.prepare import Prepared, prepare
 from labnb.notebook.request import USAGE, Request, parse_line
 from labnb.notebook.task_magics import TaskMagics
 from labnb.notebook.tracebacks import register_source, shown_from
-from labnb.record import find_unfinished, open_run
+from labnb.record import find_unfinished, open_run, register_explorer
 from labnb.session import Run, Task, data_root, describe, forget_view, register_cells, register_view
 from labnb.session.monitoring import Chart, ChartView, Readings, forget_chart, register_chart
 
@@ -227,6 +229,8 @@ def load_ipython_extension(shell: InteractiveShell) -> None:
     shell.push({"sweep": sweep}, interactive=False)
     register_view(session_output)
     register_chart(_chart)
+    register_explorer(explore)
+    acknowledge_widgets(shell)
     register_cells(partial(_resume_cell, shell, tasks))
     _forget_matchers(shell)
     _matchers.append(make_matcher(shell, tasks))
@@ -261,3 +265,5 @@ def unload_ipython_extension(shell: InteractiveShell) -> None:
     forget_view(session_output)
     forget_chart(_chart)
     register_cells(None)
+    register_explorer(None)
+    leave_widgets(shell)

@@ -45,7 +45,8 @@ class Output:
         self._choice = Choice(Kind.NONE)
         self._undecided = True
         self._panel: RunPanel | None = None
-        self._handle: _Handle | None = None
+        self._handles = list[_Handle]()
+        self._kept: dict[str, str] | None = None
         self._warming: asyncio.Future[None] | None = None
         self._freezing: asyncio.Task[None] | None = None
 
@@ -74,9 +75,18 @@ class Output:
     def _open(self) -> RunPanel:
         run = self._run
         self._panel = RunPanel(run.snapshot, None, on_pause=run.pause, on_resume=run.resume, on_stop=run.stop)
-        self._handle = cast("_Handle", display(self._panel.widget, display_id=True))
+        self.show()
         self._warming = asyncio.get_running_loop().run_in_executor(None, _warm_up)
         return self._panel
+
+    def show(self) -> None:
+        """Show the panel once more, where this is called; of a run that ended, what is kept of it."""
+        if self._kept is not None:
+            display(self._kept, raw=True)
+        elif self._panel is not None:
+            self._handles.append(cast("_Handle", display(self._panel.widget, display_id=True)))
+        else:
+            self._open()
 
     def _declared(self) -> bool:
         """Whether the innermost variables are known: an outer one alone would give a figure that changes at once."""
@@ -106,10 +116,11 @@ class Output:
             kept["image/png"] = base64.b64encode(picture).decode("ascii")
         except Exception as error:  # noqa: BLE001  the data are safe; the person sees why there is no picture
             kept["text/plain"] += f"\n(no picture: {type(error).__name__}: {error})"
-        if self._handle is None:
+        self._kept = kept
+        if not self._handles:
             display(kept, raw=True)
-        else:
-            self._handle.update(kept, raw=True)
+        for handle in self._handles:
+            handle.update(kept, raw=True)
         if self._panel is not None:
             self._panel.close()
 

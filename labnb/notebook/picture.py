@@ -6,17 +6,19 @@ from threading import Lock
 from typing import TYPE_CHECKING
 
 import numpy as np
+from numpy.typing import NDArray
 
-from labnb.core import State
+from labnb.core import Axis, State
 from labnb.live import (
     Choice,
     CurveSet,
     Extent,
-    Grid,
     Kind,
     LiveView,
+    Picture,
     Snapshot,
     clock_text,
+    make_picture,
     tick_texts,
     value_text,
 )
@@ -102,7 +104,7 @@ def _draw_values(figure: "Figure", snapshot: Snapshot) -> None:
 
 
 def _draw(figure: "Figure", view: LiveView, choice: Choice) -> None:
-    if choice.kind is Kind.MAP:
+    if choice.kind.is_picture:
         _draw_map(figure, view, choice)
     else:
         _draw_curves(figure, view, choice)
@@ -117,8 +119,10 @@ def _axes(figure: "Figure", right: float, top: float) -> "Axes":
 
 
 def _label(axes: "Axes", x: Extent, y: Extent) -> None:
-    axes.set_xlim(*x.limits)
-    axes.set_ylim(*y.limits)
+    for extent, set_scale, set_limits in ((x, axes.set_xscale, axes.set_xlim), (y, axes.set_yscale, axes.set_ylim)):
+        if extent.log:
+            set_scale("log")
+        set_limits(*extent.limits)
     axes.set_xlabel(x.label, size=9, color=_TEXT)
     axes.set_ylabel(y.label, size=9, color=_TEXT)
 
@@ -132,8 +136,8 @@ def _draw_curves(figure: "Figure", view: LiveView, choice: Choice) -> None:
     axes.set_axisbelow(True)
     marker = "o" if curves.has_markers else ""
     for index, curve in enumerate(curves.curves):
-        x, y = curve.points()
-        (line,) = axes.plot(curves.x.drawn(x), curves.y.drawn(y), color=curve_colour(index, curve), label=curve.label)
+        x, y = curves.drawn(curve)
+        (line,) = axes.plot(x, y, color=curve_colour(index, curve), label=curve.label)
         line.set(linewidth=1.3, marker=marker, markersize=2.6)
     _label(axes, curves.x, curves.y)
     _ordinal_ticks(axes, choice)
@@ -173,19 +177,19 @@ def _draw_map(figure: "Figure", view: LiveView, choice: Choice) -> None:
     from matplotlib.cm import ScalarMappable
     from matplotlib.colors import ListedColormap, Normalize
 
-    grid = Grid(view, choice)
+    grid = make_picture(view, choice)
     grid.advance()
     axes = _axes(figure, 0.885, 0.9)
     axes.set_facecolor(_UNMEASURED)
     table = np.vstack((colour_table(grid.colours.signed), [[0, 0, 0]])).astype(np.uint8)
-    shades = grid.picture()
+    shades = grid.shades()
     pixels = np.dstack((table[shades], np.where(shades == 255, 0, 255).astype(np.uint8)))
-    (left, right), (bottom, top) = grid.x.limits, grid.y.limits
-    axes.imshow(pixels, extent=(left, right, bottom, top), aspect="auto", interpolation="nearest", origin="upper")
+    _paint(axes, grid, pixels)
     _label(axes, grid.x, grid.y)
+    _dot(axes, grid)
     _ordinal_ticks(axes, choice)
-    if grid.slice.text:
-        axes.set_title(f"at {grid.slice.text}", size=8, color=_TEXT, loc="left", pad=3)
+    if grid.at.text:
+        axes.set_title(f"at {grid.at.text}", size=8, color=_TEXT, loc="left", pad=3)
     if not grid.colours.known:
         return
     scaling = grid.colours.scaling
@@ -199,6 +203,27 @@ def _draw_map(figure: "Figure", view: LiveView, choice: Choice) -> None:
     bar.set_label(grid.label, size=9, color=_TEXT)
 
 
+def _paint(axes: "Axes", picture: Picture, pixels: NDArray[np.uint8]) -> None:
+    """Paint pixels, top row first: of a logarithmic axis they are equal in its logarithm, so edges are told."""
+    rows, columns = pixels.shape[:2]
+    x, y = _edges(picture.x, columns), _edges(picture.y, rows)
+    if not (picture.x.log or picture.y.log):
+        limits = (x[0], x[-1], y[0], y[-1])
+        axes.imshow(pixels, extent=limits, aspect="auto", interpolation="nearest", origin="upper")
+        return
+    axes.pcolormesh(x, y, pixels[::-1], rasterized=True)
+
+
+def _edges(extent: Extent, count: int) -> NDArray[np.float64]:
+    return (np.geomspace if extent.log else np.linspace)(*extent.limits, count + 1)
+
+
+def _dot(axes: "Axes", picture: Picture) -> None:
+    if picture.dots is not None:
+        x, y = picture.dots
+        axes.plot(picture.x.drawn(x), picture.y.drawn(y), ".", color="black", markersize=2, markeredgewidth=0)
+
+
 def _ordinal_ticks(axes: "Axes", choice: Choice) -> None:
     for texts, set_ticks in ((tick_texts(choice.x), axes.set_xticks), (_upward(choice), axes.set_yticks)):
         if texts is not None:
@@ -208,4 +233,4 @@ def _ordinal_ticks(axes: "Axes", choice: Choice) -> None:
 
 
 def _upward(choice: Choice) -> dict[int, str] | None:
-    return tick_texts(choice.outer) if choice.kind is Kind.MAP else None
+    return tick_texts(choice.outer) if choice.kind.is_picture and isinstance(choice.outer, Axis) else None

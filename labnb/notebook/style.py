@@ -27,7 +27,14 @@ MARKS = {
 }
 """The shape beside the word of every state: nobody needs colour to tell them apart."""
 
-FIGURE_HEIGHT = "320px"
+FIGURE_PX = 320
+"""Height of a figure of lines."""
+
+CUT_PX = 160
+"""Height of the cut below a map."""
+
+SCALE_PX = 96
+"""Width of the colour scale beside a map."""
 
 
 def series_colour(index: int) -> str:
@@ -98,17 +105,53 @@ STYLE = """<style>
 .labnb-panel button.jupyter-button:focus-visible { outline: 2px solid var(--jp-brand-color1, #1976d2);
   outline-offset: 1px; }
 .labnb-panel button.jupyter-button:disabled { opacity: 0.45; }
+.labnb-panel button.labnb-keep { width: auto; padding: 0 10px; }
 .labnb-figure { gap: 0; overflow: hidden; }
 .labnb-figure .labnb-legend .widget-html-content { display: flex; flex-wrap: wrap; gap: 2px 14px; line-height: 18px;
   font-size: var(--jp-ui-font-size0, 11px); white-space: normal; color: var(--jp-ui-font-color1, #212121); }
 .labnb-figure .labnb-legend i { display: inline-block; width: 18px; height: 0; border-top: 3px solid; margin-right: 5px;
   vertical-align: middle; }
-.labnb-figure .labnb-head { align-items: center; gap: 14px; min-height: 22px; }
-.labnb-figure .labnb-scale .widget-html-content { display: flex; font-size: var(--jp-ui-font-size0, 11px); gap: 5px;
-  color: var(--jp-ui-font-color1, #212121); line-height: 14px; font-variant-numeric: tabular-nums; }
-.labnb-figure .labnb-scale .labnb-ramp { width: 12px; height: 244px; border-radius: 2px; }
-.labnb-figure .labnb-scale .labnb-ends { display: flex; flex-direction: column; justify-content: space-between;
-  height: 244px; }
+.labnb-figure .labnb-head { align-items: center; gap: 4px 8px; min-height: 28px; flex-wrap: wrap; overflow: hidden; }
+.labnb-figure .labnb-head > .labnb-legend { flex: 1 1 200px; min-width: 0; }
+.labnb-figure .labnb-head .widget-dropdown { width: auto; margin: 0; font-size: var(--jp-ui-font-size0, 11px); }
+.labnb-figure .labnb-head .widget-dropdown .widget-label { width: auto; margin-right: 5px;
+  font-size: inherit; color: var(--jp-ui-font-color2, #616161); }
+.labnb-figure .labnb-head .widget-dropdown select { width: auto; max-width: 190px; height: 24px; padding: 0 20px 0 6px;
+  font-size: inherit; }
+.labnb-figure .labnb-head button.jupyter-button { width: auto; height: 24px; line-height: 22px; margin: 0; padding: 0 8px;
+  font-size: var(--jp-ui-font-size0, 11px); border-radius: 3px; background: var(--jp-layout-color1, #fff);
+  color: var(--jp-ui-font-color1, #212121); border: 1px solid var(--jp-border-color1, #bdbdbd); box-shadow: none; }
+.labnb-figure .labnb-head button.jupyter-button.mod-active { background: var(--jp-layout-color3, #ddd);
+  border-color: var(--jp-ui-font-color2, #616161); font-weight: 600; }
+.labnb-figure .labnb-head button.jupyter-button:hover { background: var(--jp-layout-color2, #eee); box-shadow: none; }
+.labnb-figure .labnb-head button:focus-visible, .labnb-figure .labnb-head select:focus-visible,
+.labnb-figure .labnb-area:focus-visible { outline: 2px solid var(--jp-brand-color1, #1976d2); outline-offset: 1px; }
+.labnb-figure .labnb-scale, .labnb-figure .labnb-scale .widget-html-content { font-size: var(--jp-ui-font-size0, 11px);
+  color: var(--jp-ui-font-color1, #212121); line-height: 14px; font-variant-numeric: tabular-nums; margin: 0; }
+.labnb-figure .labnb-scale .labnb-quantity { white-space: nowrap; }
+.labnb-figure .labnb-scale .labnb-ramp { position: relative; width: 12px; border-radius: 2px; }
+.labnb-figure .labnb-scale .labnb-ends span { position: absolute; left: 16px; transform: translateY(50%);
+  white-space: nowrap; }
+.labnb-figure .labnb-scale .labnb-ends span::before { content: ""; position: absolute; left: -4px; top: 50%; width: 3px;
+  border-top: 1px solid var(--jp-ui-font-color2, #616161); }
+[data-jp-theme-light="false"] .labnb-figure .bqplot path.line, [data-jp-theme-light="false"] .labnb-figure
+  .labnb-legend i { filter: brightness(1.4); }
+.labnb-figure .labnb-charts { flex: 1 1 auto; min-width: 0; overflow: hidden; }
+.labnb-figure .labnb-chart > * { margin: 0; }
+.labnb-figure .labnb-chart { position: relative; width: 100%; overflow: hidden; flex: 0 0 auto; }
+.labnb-figure .labnb-stage { position: absolute; inset: 0; margin: 0; pointer-events: none; z-index: 1; }
+.labnb-figure .labnb-area { position: absolute; pointer-events: auto; cursor: crosshair; overflow: hidden;
+  touch-action: none; outline: none; }
+.labnb-figure .labnb-canvas { position: absolute; inset: 0; width: 100%; height: 100%; }
+.labnb-figure .labnb-cross { position: absolute; display: none; pointer-events: none;
+  background: var(--jp-ui-font-color2, #616161); opacity: 0.6; }
+.labnb-figure .labnb-cross-x { left: 0; right: 0; height: 1px; }
+.labnb-figure .labnb-cross-y { top: 0; bottom: 0; width: 1px; }
+.labnb-figure .labnb-zoombox { position: absolute; display: none; pointer-events: none; box-sizing: border-box;
+  border: 1px solid var(--jp-brand-color1, #1976d2); background: var(--jp-brand-color1, #1976d2); opacity: 0.25; }
+.labnb-figure .labnb-readout { position: absolute; top: 0; text-align: right; white-space: pre; overflow: hidden;
+  text-overflow: ellipsis; font-size: var(--jp-ui-font-size0, 11px); color: var(--jp-ui-font-color1, #212121);
+  font-family: var(--jp-ui-font-family, sans-serif); font-variant-numeric: tabular-nums; }
 .labnb-figure .bqplot.figure { --bq-background: transparent; --bq-plotarea-background-fill: transparent;
   --bq-content-font-color: var(--jp-ui-font-color1, #212121); --bq-axislabel-fill: var(--jp-ui-font-color1, #212121);
   --bq-axis-tick-text-fill: var(--jp-ui-font-color2, #616161); --bq-grid-color: var(--jp-border-color2, #e0e0e0);

@@ -6,6 +6,7 @@ Recorder.put ──> journal ──(one thread, every 0.25 s)──> chunk files
 ```
 """
 
+from labnb.record._explorers import register_explorer
 from labnb.record.catalogue import Runs, runs
 from labnb.record.exporting import FORMATS, export
 from labnb.record.opening import open_run, recover
@@ -35,5 +36,6 @@ __all__ = [
     "publish_async",
     "ragged",
     "recover",
+    "register_explorer",
     "runs",
 ]

@@ -1,7 +1,7 @@
 """A run on disk, as people hold it: what it was, its data, and what they think of it."""
 
 import html
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime
 from functools import cached_property
@@ -9,6 +9,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from labnb.core import Json, PlanError, RecordError, State, SystemClock
+from labnb.record._explorers import explore
 from labnb.record.files import reason
 from labnb.record.folder import write_note
 from labnb.record.runfile import RunFile, stamp
@@ -99,6 +100,14 @@ class StoredRun:
 
         self._change(added, "note", text.strip())
         return self
+
+    def explore(self, *others: "StoredRun", plot: Sequence[str] | None = None) -> object:
+        """Show it in the notebook: zoom, read values under the cursor, slice a map, choose what is drawn.
+
+        `others` are drawn over it, where they have measured the same; `plot=("x", "y")` asks for a figure as
+        `--plot x,y` does. Raises PlanError for names that are not there, LabnbError outside of a notebook.
+        """
+        return explore(self, others, plot)
 
     def export(
         self, path: "str | os.PathLike[str]", *, to: str | None = None, overwrite: bool = False

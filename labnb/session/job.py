@@ -62,6 +62,10 @@ class View(Protocol):
         """Show the present snapshot."""
         ...
 
+    def show(self) -> None:
+        """Show it once more, where this is called."""
+        ...
+
     async def end(self) -> None:
         """Show the final state, for ever."""
         ...

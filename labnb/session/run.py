@@ -7,7 +7,7 @@ the data and sets the true final state. Only the run's loop writes its state.
 import asyncio
 import contextlib
 import html
-from collections.abc import Awaitable, Callable, Generator
+from collections.abc import Awaitable, Callable, Generator, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, cast
 
@@ -182,6 +182,24 @@ class Run:
     def to_polars(self, *names: str) -> Any:  # polars is optional
         """Return what is measured so far as one tidy polars table, as `to_dataframe`. Needs polars."""
         return self.data.labnb.to_polars(*names)
+
+    def show(self) -> None:
+        """Show its panel here, or its picture if it has ended: when the output of its cell is gone, or far away.
+
+        Raises LifecycleError if nobody shows it, as outside of a notebook.
+        """
+        if self._view is None:
+            raise LifecycleError(
+                f"run {self.run_id} has no panel: it was not started in a notebook with `%load_ext labnb`"
+            )
+        self._view.show()
+
+    def explore(self, *others: "Run | StoredRun", plot: Sequence[str] | None = None) -> object:
+        """Show what is measured so far in an interactive figure, with other runs over it; see `StoredRun.explore`."""
+        if not self._state.ended:
+            self._recorder.flush()
+        stored = [other.stored if isinstance(other, Run) else other for other in others]
+        return self.stored.explore(*stored, plot=plot)
 
     def snapshot(self) -> Snapshot:
         """Return what is to be shown about it now."""

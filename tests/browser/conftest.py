@@ -167,9 +167,9 @@ class Notebook:
         )
 
     def images(self):
-        """Return what the figure's images show now, as one text."""
+        """Return what the figure's maps show now, as one text."""
         return self.page.evaluate(
-            "() => [...document.querySelectorAll('.labnb-panel .bqplot image')].map(i => i.getAttribute('href')).join()"
+            "() => [...document.querySelectorAll('.labnb-panel .labnb-canvas')].map(c => c.toDataURL()).join()"
         )
 
     def count_changes(self, look, seconds):

@@ -195,7 +195,7 @@ def test_a_reopened_notebook_shows_the_picture_without_a_kernel(lab, open_notebo
 def test_a_map_is_live_and_its_unmeasured_part_is_empty(open_notebook):
     notebook = open_notebook([LOAD, MAP])
     notebook.run_all()
-    wait_for_figure(notebook, ".labnb-panel .bqplot image")
+    wait_for_figure(notebook, ".labnb-panel .labnb-canvas")
     notebook.page.wait_for_timeout(1500)
     assert notebook.count_changes(notebook.images, 2.0) >= 10
     notebook.screenshot("map-live-light")

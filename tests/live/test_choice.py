@@ -30,7 +30,8 @@ def _names(choice):
         ((TIME,), (CURRENT,), Kind.STRIP, TIME, None),
         ((TIME, V), (CURRENT,), Kind.LINES, V, None),
         ((), (TRACE,), Kind.TRACE, TRACE.dims[0], None),
-        ((V,), (TRACE,), Kind.TRACE, TRACE.dims[0], None),
+        ((V,), (TRACE,), Kind.WATERFALL, TRACE.dims[0], V),
+        ((TIME,), (TRACE,), Kind.WATERFALL, TRACE.dims[0], TIME),
         ((V,), (TRACE, CURRENT), Kind.LINES, V, None),
     ],
 )
@@ -56,9 +57,9 @@ def test_quantities_of_one_unit_share_a_page_and_others_turn_over():
         choice.turned_to(2)
 
 
-def test_a_complex_value_has_a_magnitude_and_a_phase():
+def test_a_complex_value_has_a_magnitude_a_phase_and_its_parts():
     choice = choose([Group(0, (V,), (Variable("s21", "", "<c16"),))])
-    assert _names(choice) == [["|s21|"], ["∠s21"]]
+    assert _names(choice) == [["|s21|"], ["∠s21"], ["Re s21", "Im s21"]]
     assert choice.turned_to(1).ys[0].part is Part.PHASE
     assert choice.turned_to(1).ys[0].unit == "°"
 

@@ -24,7 +24,7 @@ def _grid(ys, xs, places=None, value=float):
 
 def test_what_was_not_measured_is_transparent_and_the_top_row_is_the_highest():
     grid = _grid((0.0, 1.0), (0.0, 1.0, 2.0), places=range(4))
-    assert grid.picture().tolist() == [[254, 255, 255], [0, 85, 169]]
+    assert grid.shades().tolist() == [[254, 255, 255], [0, 85, 169]]
 
 
 @given(st.permutations(range(6)), st.permutations(range(4)))
@@ -32,25 +32,25 @@ def test_a_shuffled_sweep_shows_at_its_true_places(xs, ys):
     order = {(y, x): row * 6 + column for row, y in enumerate(ys) for column, x in enumerate(xs)}
     values = {place: y * 6 + x for (y, x), place in order.items()}
     grid = _grid(tuple(map(float, ys)), tuple(map(float, xs)), value=lambda place: float(values[place]))
-    assert grid.cells().ravel().tolist() == list(range(24))
+    assert grid.cells.values.ravel().tolist() == list(range(24))
 
 
 def test_uneven_steps_take_the_room_that_they_have():
     grid = _grid((0.0, 1.0), (1.0, 10.0, 100.0), value=lambda place: float(place % 3))
-    row = grid.picture()[0]
+    row = grid.shades()[0]
     share = [np.mean(row == shade) for shade in (0, 127, 254)]
     assert share == pytest.approx([9 / 148.5, 49.5 / 148.5, 90 / 148.5], abs=0.01)
 
 
 def test_large_maps_are_binned_to_the_screen():
     grid = _grid(tuple(map(float, range(3))), tuple(map(float, range(1500))), value=lambda place: float(place % 1500))
-    assert grid.picture().shape == (3, 500)
-    assert grid.cells()[0, 0] == pytest.approx(1.0)
+    assert grid.shades().shape == (3, 500)
+    assert grid.cells.values[0, 0] == pytest.approx(1.0)
 
 
 def test_absent_and_overloaded_values_leave_their_cell_open():
     grid = _grid((0.0, 1.0), (0.0, 1.0), value=lambda place: [1.0, ABSENT, 9.9e37, 2.0][place])
-    assert np.isnan(grid.cells()).tolist() == [[False, True], [True, False]]
+    assert np.isnan(grid.cells.values).tolist() == [[False, True], [True, False]]
 
 
 def test_a_new_outer_setpoint_begins_a_new_map():
@@ -62,8 +62,8 @@ def test_a_new_outer_setpoint_begins_a_new_map():
         view.put(Point(0, place, (1.0,), 0))
     view.drain()
     grid.advance()
-    assert np.isfinite(grid.cells()).sum() == 1
-    assert grid.slice.text == "field = 2 T"
+    assert np.isfinite(grid.cells.values).sum() == 1
+    assert grid.at.text == "field = 2 T"
 
 
 def test_signed_data_get_a_map_that_is_symmetric_around_zero():

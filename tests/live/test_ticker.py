@@ -46,7 +46,7 @@ async def _stop(task):
 async def test_it_shows_ten_times_a_second_and_once_more_at_the_end():
     time, shown = _Time(), []
     task = asyncio.create_task(
-        Ticker(lambda: shown.append(time.now), on_error=_fail, clock=time, sleep=time.sleep).run()
+        Ticker(lambda: shown.append(time.now), on_error=_fail, clock=time, sleep=time.sleep, spent=time.monotonic).run()
     )
     for _ in range(5):
         time.gate.release()
@@ -61,7 +61,9 @@ async def test_it_shows_ten_times_a_second_and_once_more_at_the_end():
 
 async def test_cancelling_passes_through():
     time = _Time()
-    task = asyncio.create_task(Ticker(lambda: None, on_error=_fail, clock=time, sleep=time.sleep).run())
+    task = asyncio.create_task(
+        Ticker(lambda: None, on_error=_fail, clock=time, sleep=time.sleep, spent=time.monotonic).run()
+    )
     await _settle()
     task.cancel()
     with pytest.raises(asyncio.CancelledError):
@@ -74,7 +76,7 @@ async def test_a_slow_view_gets_a_tenth_of_the_time():
     def slow():
         time.now += 0.05
 
-    task = asyncio.create_task(Ticker(slow, on_error=_fail, clock=time, sleep=time.sleep).run())
+    task = asyncio.create_task(Ticker(slow, on_error=_fail, clock=time, sleep=time.sleep, spent=time.monotonic).run())
     await _settle()
     assert time.naps == [pytest.approx(0.45)]
     await _stop(task)
@@ -87,7 +89,7 @@ async def test_a_view_that_fails_is_reported_once_and_left_alone():
         calls.append(1)
         raise RuntimeError("no picture today")
 
-    await Ticker(broken, on_error=errors.append, clock=time, sleep=time.sleep).run()
+    await Ticker(broken, on_error=errors.append, clock=time, sleep=time.sleep, spent=time.monotonic).run()
     assert [str(error) for error in errors] == ["no picture today"]
     assert len(calls) == 1
 

@@ -1,16 +1,14 @@
 """The live figure sends little, and only what changed."""
 
-from itertools import pairwise
-
 import numpy as np
 import pytest
-from bqplot.marks import Image, Lines
+from bqplot.marks import Lines
 from ipywidgets import Widget
-from PIL import Image as Picture
 
 from labnb.core import Axis, Group, Point, Variable
-from labnb.live import NOTHING, LiveView, choose
-from labnb.notebook.figures import encode_map, make_figure
+from labnb.live import NOTHING, LiveView, choose, unpack
+from labnb.notebook.figures import make_figure
+from labnb.notebook.figures.stage import BUDGET_BYTES, Stage
 
 T = Axis("temperature", (280.0, 300.0, 320.0), "K")
 V = Axis("voltage", tuple(k / 100 for k in range(100)), "V")
@@ -48,6 +46,10 @@ def _marks(figure, kind=Lines):
         todo += list(getattr(widget, "children", ())) + list(getattr(widget, "marks", ()))
         found += [widget] if isinstance(widget, kind) else []
     return found
+
+
+def _control(figure, css_class):
+    return next(w for w in figure._controls if css_class in w._dom_classes)
 
 
 def test_nothing_is_sent_when_nothing_changed(sent):
@@ -92,18 +94,64 @@ def test_curves_are_scaled_to_the_unit_at_the_axis():
     assert np.abs(mark.y).max() == pytest.approx(1.0, rel=1e-3)
 
 
-def test_a_map_alternates_two_images_since_one_is_not_redrawn():
-    gate = Axis("gate", tuple(range(13)), "V")
-    view = _view((gate, V))
+def _map(side):
+    axes = [Axis(name, tuple(k / side for k in range(side)), "V") for name in ("gate", "bias")]
+    view = _view(tuple(axes))
     figure = make_figure(view, choose(view.groups))
-    [mark] = _marks(figure, Image)
-    seen = [mark.image]
-    for k in range(4):
-        _feed(view, 100 * k, 100 * k + 100)
+    stage = next(stage for stage in _marks(figure, Stage) if stage.shape)
+    return view, figure, stage
+
+
+@pytest.fixture
+def patches(monkeypatch):
+    """What maps send from here on: (clear, bytes)."""
+    sent = []
+    monkeypatch.setattr(
+        Stage, "send", lambda self, content, buffers=None: sent.append((content["clear"], bytes(buffers[0])))
+    )
+    return sent
+
+
+def test_a_map_sends_the_rows_that_changed_and_no_others(patches):
+    view, figure, _stage = _map(100)
+    patches.clear()
+    _feed(view, 0, 250)
+    figure.update()
+    seen = np.full((100, 100), np.nan)
+    assert [len(data) for _, data in patches] == [250 + 3 * 22]
+    for _, data in patches:
+        unpack(data, seen)
+    expected = 1e-3 * np.sin(np.arange(250))
+    assert np.isnan(seen.ravel()[250:]).all()
+    assert seen.ravel()[:250] == pytest.approx(expected, abs=2e-3 / 254)
+    patches.clear()
+    figure.update()
+    assert patches == []
+
+
+def test_a_map_that_changes_everywhere_sends_it_in_turns(patches):
+    view, figure, _stage = _map(500)
+    patches.clear()
+    rng = np.random.default_rng(1)
+    _feed(view, 0, 250_000, lambda k: rng.normal())
+    seen = np.full((500, 500), np.nan)
+    for _ in range(18):
         figure.update()
-        seen.append(mark.image)
-    assert all(a is not b for a, b in pairwise(seen))
-    assert len(set(map(id, seen))) == 2
+    for _, data in patches:
+        unpack(data, seen)
+    assert np.isfinite(seen).all()
+    assert max(len(data) for _, data in patches) < BUDGET_BYTES + 600
+
+
+def test_a_page_that_is_opened_anew_gets_the_whole_map(patches):
+    view, figure, stage = _map(100)
+    _feed(view, 0, 10_000)
+    figure.update()
+    patches.clear()
+    stage._handle_msg({"content": {"data": {"method": "custom", "content": {"hello": True}}}, "buffers": []})
+    figure.update()
+    figure.update()
+    assert sum(len(data) for _, data in patches) == 100 * (100 + 22)
 
 
 def test_another_quantity_is_shown_at_the_next_update():
@@ -113,7 +161,7 @@ def test_another_quantity_is_shown_at_the_next_update():
         view.put(Point(0, k, (k * 1e-3, 300.0 + k), 0))
     view.drain()
     figure.update()
-    figure._pages.value = 1
+    _control(figure, "labnb-show").value = 1
     assert figure.choice.page == 0
     assert figure.update()
     assert figure.choice.page == 1
@@ -141,13 +189,3 @@ def test_names_are_texts_and_never_markup():
     figure = make_figure(view, choose(view.groups))
     assert "<i>a" not in figure._legend.value
     assert "&lt;i&gt;a" in figure._legend.value
-
-
-def test_a_map_is_a_palette_picture_with_holes():
-    from io import BytesIO
-
-    data = encode_map(np.array([[0, 255], [254, 127]], np.uint8), signed=False)
-    pixels = np.asarray(Picture.open(BytesIO(data)).convert("RGBA"))
-    assert pixels[0, 1, 3] == 0
-    assert pixels[0, 0].tolist() == [68, 1, 84, 255]
-    assert pixels[1, 0].tolist() == [253, 231, 37, 255]

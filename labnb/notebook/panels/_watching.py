@@ -1,5 +1,7 @@
 """The view of a run inside of a panel: state, values, figure and buttons, until the next run takes their place."""
 
+from IPython.display import display
+
 from labnb.live import Choice, Kind, LiveView, choose
 from labnb.notebook.figures import make_figure
 from labnb.notebook.panel import RunPanel
@@ -32,6 +34,11 @@ class Watching:
         """Show the run as it is now."""
         self._live.drain()
         self._show()
+
+    def show(self) -> None:
+        """Show the run's own panel once more, where this is called; not after the panel that started it was closed."""
+        if not self._closed:
+            display(self.panel.widget)
 
     async def end(self) -> None:
         """Show the final state and all points; the figure stays until the next run, or until the panel is closed."""
