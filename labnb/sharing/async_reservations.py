@@ -7,7 +7,7 @@ from typing import Self
 
 from labnb.core import ReservationLost
 from labnb.sharing.calls import Call, procedures, translated
-from labnb.sharing.holding import Standing
+from labnb.sharing.holding import OwnReservation, Standing
 from labnb.sharing.messages import SHARING_SERVICE, Message, sharing_messages
 from labnb.sharing.reservations import CHANNEL_OPTIONS, PATIENCE_S, Resources, force_request, names_of, reserve_request
 from labnb.sharing.situation import Situation, Wait, situation_from, wait_from
@@ -15,41 +15,13 @@ from labnb.sharing.table import Mode
 from labnb.sharing.transport import grpc
 
 
-class AsyncHeld:
+class AsyncHeld(OwnReservation):
     """A reservation of this process: it lasts until `release`, the end of an `async with` block, or the process's end."""
 
     def __init__(self, client: "AsyncReservationClient", standing: Standing) -> None:
+        super().__init__(standing)
         self._client = client
-        self._standing = standing
         self._staying: asyncio.Task[None] | None = None
-
-    @property
-    def token(self) -> str:
-        """Its name at the service; a later one is larger."""
-        return self._standing.token
-
-    @property
-    def resources(self) -> tuple[str, ...]:
-        """What is reserved."""
-        return self._standing.resources
-
-    @property
-    def is_held(self) -> bool:
-        """Whether it is neither released nor known to be lost."""
-        return self._standing.is_held
-
-    @property
-    def is_lost(self) -> bool:
-        """Whether it was taken away, or ended without us."""
-        return self._standing.is_lost
-
-    def check(self) -> None:
-        """Raise ReservationLost unless it is held. Costs nothing: the service tells by itself."""
-        self._standing.check()
-
-    def on_lost(self, listener: Callable[[str], object]) -> None:
-        """Call `listener` with the reason, in the loop, when the reservation is lost."""
-        self._standing.tell(listener)
 
     async def release(self) -> None:
         """Give it back; a second time does nothing. Raises ReservationLost if it was taken away before."""

@@ -1,4 +1,4 @@
-"""What a client knows about one of its reservations: held, released, or lost and why. No transport."""
+"""What a client knows, and tells, about one of its reservations: held, released, or lost and why. No transport."""
 
 from collections.abc import Callable
 from enum import Enum
@@ -73,3 +73,38 @@ class Standing:
         for listener in self._listeners:
             listener(details)
         return False
+
+
+class OwnReservation:
+    """What both kinds of reservation tell of themselves; how they are given back is their own."""
+
+    def __init__(self, standing: Standing) -> None:
+        self._standing = standing
+
+    @property
+    def token(self) -> str:
+        """Its name at the service; a later one is larger."""
+        return self._standing.token
+
+    @property
+    def resources(self) -> tuple[str, ...]:
+        """What is reserved."""
+        return self._standing.resources
+
+    @property
+    def is_held(self) -> bool:
+        """Whether it is neither released nor known to be lost."""
+        return self._standing.is_held
+
+    @property
+    def is_lost(self) -> bool:
+        """Whether it was taken away, or ended without us."""
+        return self._standing.is_lost
+
+    def check(self) -> None:
+        """Raise ReservationLost unless it is held. Costs nothing: the service tells by itself."""
+        self._standing.check()
+
+    def on_lost(self, listener: Callable[[str], object]) -> None:
+        """Call `listener` with the reason when the reservation is lost: in the event loop, without one in a thread."""
+        self._standing.tell(listener)

@@ -8,7 +8,7 @@ from labnb.core import ReservationLost
 from labnb.sharing.callers import introduction
 from labnb.sharing.calls import Call, milliseconds, procedures, translated
 from labnb.sharing.finding import start_service
-from labnb.sharing.holding import Standing
+from labnb.sharing.holding import OwnReservation, Standing
 from labnb.sharing.messages import SHARING_SERVICE, Message, sharing_messages
 from labnb.sharing.places import Place
 from labnb.sharing.situation import Situation, Wait, situation_from, wait_from
@@ -26,41 +26,13 @@ CHANNEL_OPTIONS = [("grpc.initial_reconnect_backoff_ms", 100), ("grpc.max_reconn
 Resources = str | Place | Iterable[str | Place]
 
 
-class Held:
+class Held(OwnReservation):
     """A reservation of this process: it lasts until `release`, the end of a `with` block, or the process's end."""
 
     def __init__(self, client: "ReservationClient", standing: Standing) -> None:
+        super().__init__(standing)
         self._client = client
-        self._standing = standing
         self._keeping: Call = None
-
-    @property
-    def token(self) -> str:
-        """Its name at the service; a later one is larger."""
-        return self._standing.token
-
-    @property
-    def resources(self) -> tuple[str, ...]:
-        """What is reserved."""
-        return self._standing.resources
-
-    @property
-    def is_held(self) -> bool:
-        """Whether it is neither released nor known to be lost."""
-        return self._standing.is_held
-
-    @property
-    def is_lost(self) -> bool:
-        """Whether it was taken away, or ended without us."""
-        return self._standing.is_lost
-
-    def check(self) -> None:
-        """Raise ReservationLost unless it is held. Costs nothing: the service tells by itself."""
-        self._standing.check()
-
-    def on_lost(self, listener: Callable[[str], object]) -> None:
-        """Call `listener` with the reason, from another thread, when the reservation is lost."""
-        self._standing.tell(listener)
 
     def release(self) -> None:
         """Give it back; a second time does nothing. Raises ReservationLost if it was taken away before."""
