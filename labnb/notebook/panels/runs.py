@@ -24,7 +24,7 @@ from labnb.session import Run
 
 _EVERY_S = 2.0
 _MOST = 200
-_STATES = ("any", "done", "running", "stopped", "failed", "cancelled", "interrupted")
+_STATES = ("any", State.RUNNING.value, *(state.value for state in State if state.ended))
 _RESUMABLE = (State.STOPPED, State.FAILED, State.CANCELLED, State.INTERRUPTED)
 
 
