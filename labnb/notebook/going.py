@@ -6,6 +6,7 @@ from dataclasses import dataclass
 from typing import final
 
 from labnb.core import PlanError, State, nearest
+from labnb.core.tables import html_table, text_table
 from labnb.live import clock_text
 from labnb.session import Run, StandingTask, under_way
 
@@ -41,26 +42,15 @@ class Going:
     def __repr__(self) -> str:
         if not self.entries:
             return _NOTHING
-        rows = [_HEADS, *(entry.texts for entry in self.entries)]
-        widths = [max(len(row[k]) for row in rows) for k in range(len(_HEADS))]
-        return "\n".join(
-            "  ".join(text.ljust(width) for text, width in zip(row, widths, strict=True)).rstrip() for row in rows
-        )
+        return "\n".join(text_table([_HEADS, *(entry.texts for entry in self.entries)]))
 
     def _repr_html_(self) -> str:
         if not self.entries:
             return f"<p>{html.escape(_NOTHING)}</p>"
-        head = _row("th", _HEADS)
-        return (
-            f"<table><thead>{head}</thead><tbody>{''.join(_row('td', e.texts) for e in self.entries)}</tbody></table>"
-        )
+        return html_table(_HEADS, (entry.texts for entry in self.entries))
 
 
 _NOTHING = "nothing is going on; a %%measure NAME -b cell begins a run, a %%task NAME cell makes a background task"
-
-
-def _row(kind: str, texts: Iterable[str]) -> str:
-    return "<tr>" + "".join(f"<{kind} style='text-align:left'>{html.escape(t)}</{kind}>" for t in texts) + "</tr>"
 
 
 def things() -> dict[str, Thing]:

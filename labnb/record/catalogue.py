@@ -8,6 +8,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, overload
 
 from labnb.core import Json, PlanError, RecordError, State
+from labnb.core.tables import html_table, text_table
 from labnb.record.index import Query, search
 from labnb.record.root import data_root
 from labnb.record.runfile import RunFile
@@ -90,18 +91,13 @@ class Runs(Sequence[StoredRun]):
         """Return a table of the newest `most` of them, for a terminal."""
         if not self._found:
             return "\n".join([f"no runs in {self.root}", *_remarks(self, most)[1:]])
-        rows = [_HEADS, *_rows(self, most)]
-        widths = [max(len(row[k]) for row in rows) for k in range(len(_HEADS))]
-        lines = ["  ".join(text.ljust(width) for text, width in zip(row, widths, strict=True)).rstrip() for row in rows]
-        return "\n".join([*lines, *_remarks(self, most)])
+        return "\n".join([*text_table([_HEADS, *_rows(self, most)]), *_remarks(self, most)])
 
     def _repr_html_(self) -> str:
         if not self._found:
             return f"<p>{html.escape(repr(self))}</p>"
-        head = _html_row("th", _HEADS)
-        body = "".join(_html_row("td", row) for row in _rows(self, _SHOWN))
         remarks = "".join(f"<br>{html.escape(text)}" for text in _remarks(self, _SHOWN))
-        return f"<table><thead>{head}</thead><tbody>{body}</tbody></table><small>{remarks[4:]}</small>"
+        return f"{html_table(_HEADS, _rows(self, _SHOWN))}<small>{remarks[4:]}</small>"
 
 
 def _rows(found: Runs, most: int) -> list[tuple[str, ...]]:
@@ -121,11 +117,6 @@ def _rows(found: Runs, most: int) -> list[tuple[str, ...]]:
         )
         for k, s in enumerate(shown)
     ]
-
-
-def _html_row(kind: str, texts: Iterable[str]) -> str:
-    cells = "".join(f"<{kind} style='text-align:left'>{html.escape(text)}</{kind}>" for text in texts)
-    return f"<tr>{cells}</tr>"
 
 
 def _remarks(found: Runs, most: int) -> list[str]:
