@@ -5,6 +5,7 @@ import json
 import math
 import socket
 import struct
+import time
 from collections.abc import AsyncGenerator, Callable
 from contextlib import suppress
 from datetime import UTC, datetime
@@ -25,7 +26,8 @@ BODY_TIMEOUT_S = 10.0
 SEND_TIMEOUT_S = 30.0
 """How long a client may take nothing of an answer before it is cut off."""
 
-_ROWS = 2000
+_ROWS = 500  # a millisecond's work
+_REST_S = 0.01
 _DAYS = ("Monday", "Tuesday", "Wednesday", "Thursday", "Friday", "Saturday", "Sunday")
 _MONTHS = (
     *("January", "February", "March", "April", "May", "June"),
@@ -71,9 +73,12 @@ class Answers:
             await send(request, response, b"[")
             comma = ""
             async for rows in self._rows(name, since):
-                await send(request, response, (comma + numbers_text(rows)[1:-1]).encode())
+                begin = time.perf_counter()
+                text = comma + numbers_text(rows)[1:-1]
+                await send(request, response, text.encode())
                 comma = ","
-                await asyncio.sleep(0)
+                # Half of the time is the session's own: also, a process that never rests is held up by its system.
+                await asyncio.sleep(min(_REST_S, time.perf_counter() - begin))
             await send(request, response, b"]")
         return response
 
