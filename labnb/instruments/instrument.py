@@ -1,5 +1,6 @@
 """What every instrument has: an identity, declared quantities, limits, a safe state, a snapshot and one lane."""
 
+import asyncio
 import re
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
@@ -71,6 +72,8 @@ class Instrument(Holding):
     models: ClassVar[tuple[str, ...]] = ()
     safe_state: ClassVar[tuple[str, ...]] = ()
     error_query: ClassVar[str | None] = "SYST:ERR?"
+    main_reading: ClassVar[str] = ""
+    """The parameter, or the method without arguments, that `aget()` asks for; "": the only one that can be read."""
     asked_once: ClassVar[tuple[str, ...]] = ()
     """Queries that do more than read, so that they are never repeated after a fault, as manuals write them."""
 
@@ -241,6 +244,23 @@ class Instrument(Holding):
         """Ask for a quantity by its name: `instrument.get("x")` is `instrument.x.get()`."""
         return self._quantity(parameter).get()
 
+    def aget(self, parameter: str | None = None) -> Action[Any]:  # Any: as above
+        """Ask for a quantity by its name, or for what the instrument mainly reads: `await meter.aget()`.
+
+        Raises InstrumentError, which lists the names, if it reads several and none of them mainly.
+        """
+        known = self.parameters
+        readable = [name for name, each in known.items() if each.readable]
+        name = parameter or self.main_reading or (readable[0] if len(readable) == 1 else "")
+        if not name:
+            raise InstrumentError(
+                f"{self.name}: aget() needs the name of what to read; there {'are' if readable else 'is'} "
+                f"{', '.join(readable) or 'none'}"
+            )
+        if parameter is None and name not in known:
+            return cast("Action[Any]", getattr(self, name)())
+        return self._quantity(name).get()
+
     def set(self, parameter: str, value: object) -> Action[None]:
         """Set a quantity by its name: `instrument.set("x", 1)` is `instrument.x.set(1)`."""
         return self._quantity(parameter).set(value)
@@ -314,6 +334,17 @@ class Instrument(Holding):
             self.make_safe_now()
         finally:
             self.close()
+
+    async def __aenter__(self) -> Self:
+        return self
+
+    async def __aexit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        try:
+            await self.lane.submit(self._be_safe).wait_async()  # queued at once: it happens though this be cancelled
+        finally:
+            await asyncio.to_thread(self.close)
 
     @overload
     def snapshot(self, update: Literal[False] = False) -> Snapshot: ...

@@ -66,6 +66,8 @@ class Quantity(Generic[T]):
             raise AttributeError(f"{self} can only be set")
         return self._instrument.act(self.read_now)
 
+    aget = get
+
     def set(self, value: T | str) -> Action[None]:
         """Set the value, in `unit`; with a pace, in steps that stop where they are when this is cancelled.
 
@@ -83,6 +85,8 @@ class Quantity(Generic[T]):
         what = f"{self} has not moved to {format_value(kept)} {self.unit}".rstrip()
         step = partial(self._advance, cast(float, kept), turn)
         return finished(Stepped(self._instrument.lane, step, what))
+
+    aset = set
 
     @overload
     def __call__(self) -> Action[T]: ...

@@ -9,7 +9,11 @@ from numpy.typing import NDArray
 
 @runtime_checkable
 class Observed(Protocol):
-    """What the server shows of a session; every method is quick and may be called on the loop at any moment."""
+    """What the server shows of a session. Every method may be called at any moment, from any thread.
+
+    All are quick, and called on the loop, but `logged_piece` and `place_from`: what they ask for may lie on disk.
+    Entries have places, in the order in which they were logged: a clock may be set back, places are not.
+    """
 
     @property
     def name(self) -> str:
@@ -24,8 +28,16 @@ class Observed(Protocol):
         """Return for each variable its newest (timestamp in s since 1970, value)."""
         ...
 
-    def logged_data_fromtimestamp(self, name: str, ts: float) -> tuple[NDArray[np.float64], NDArray[np.float64]]:
-        """Return (timestamps in s, values) from `ts` on, inclusive; two empty arrays for an unknown `name`."""
+    def logged_count(self, name: str) -> int:
+        """Return how many entries a variable has; 0 for an unknown `name`."""
+        ...
+
+    def logged_piece(self, name: str, begin: int, end: int) -> tuple[NDArray[np.float64], NDArray[np.float64]]:
+        """Return (timestamps in s, values) of the entries `begin` … `end`, as far as there are."""
+        ...
+
+    def place_from(self, name: str, ts: float) -> int:
+        """Return the place of the first entry that was logged at `ts` or later, or of one shortly before; else the count."""
         ...
 
     def parameters(self) -> dict[str, float]:

@@ -39,13 +39,19 @@ class PlainSession:
         """Return the newest time and value of each."""
         return {name: (ts[-1], float(values[-1])) for name, (ts, values) in self.kept.items()}
 
-    def logged_data_fromtimestamp(self, name: str, ts: float) -> tuple[Floats, Floats]:
-        """Return what was logged from `ts` on."""
+    def logged_count(self, name: str) -> int:
+        """Return how many entries a variable has."""
+        return len(self.kept.get(name, ([], []))[0])
+
+    def logged_piece(self, name: str, begin: int, end: int) -> tuple[Floats, Floats]:
+        """Return the entries of some places."""
         times, values = self.kept.get(name, ([], []))
-        begin = len(times)
-        while begin and times[begin - 1] >= ts:
-            begin -= 1
-        return np.array(times[begin:], np.float64), np.array(values[begin:], np.float64)
+        return np.array(times[begin:end], np.float64), np.array(values[begin:end], np.float64)
+
+    def place_from(self, name: str, ts: float) -> int:
+        """Return the place of the first entry that is not older than `ts`."""
+        times = self.kept.get(name, ([], []))[0]
+        return next((place for place, time in enumerate(times) if time >= ts), len(times))
 
     def parameters(self) -> dict[str, float]:
         """Return a copy of `values`."""
@@ -93,25 +99,24 @@ class ObservedContract:
 
     def test_an_unknown_variable_has_no_data(self, observed: Observed) -> None:
         """Return empty arrays instead of an error."""
-        ts, values = observed.logged_data_fromtimestamp("nobody", 0.0)
-        assert len(ts) == len(values) == 0
+        ts, values = observed.logged_piece("nobody", 0, 10)
+        assert len(ts) == len(values) == observed.logged_count("nobody") == observed.place_from("nobody", 0.0) == 0
 
-    def test_data_begin_at_the_time_itself_and_keep_their_order(self, observed: Observed) -> None:
-        """Include the point at `ts`, and every point of a time that several share."""
-        for ts, value in ((1000.0, 1.0), (1001.0, 2.0), (1001.0, 3.0), (1002.5, 4.0)):
+    def test_entries_have_places_in_the_order_in_which_they_were_logged(self, observed: Observed) -> None:
+        """Include the entry at `ts`, every one of a time that several share, and all after a clock was set back."""
+        for ts, value in ((1000.0, 1.0), (1001.0, 2.0), (1001.0, 3.0), (1002.5, 4.0), (900.0, 5.0)):
             self.log(observed, ts, {"a": value})
-        ts, values = observed.logged_data_fromtimestamp("a", 1001.0)
+        assert observed.logged_count("a") == 5
+        ts, values = observed.logged_piece("a", observed.place_from("a", 1001.0), 4)
         assert (list(ts), list(values)) == ([1001.0, 1001.0, 1002.5], [2.0, 3.0, 4.0])
-        assert list(observed.logged_data_fromtimestamp("a", 1002.6)[0]) == []
-        assert len(observed.logged_data_fromtimestamp("a", 0.0)[0]) == 4
-        assert observed.logged_last_values() == {"a": (1002.5, 4.0)}
+        assert list(observed.logged_piece("a", 4, 99)[0]) == [900.0]
+        assert [observed.place_from("a", ts) for ts in (0.0, 1002.0, 1002.6)] == [0, 3, 5]
+        assert observed.logged_last_values() == {"a": (900.0, 5.0)}
 
     def test_nan_and_infinities_are_values(self, observed: Observed) -> None:
         """Show what was logged, whatever it is."""
         for ts, value in ((1000.0, math.nan), (1001.0, math.inf), (1002.0, -math.inf)):
             self.log(observed, ts, {"a": value, "late" if ts > 1000 else "b": 0.0})
-        np.testing.assert_array_equal(
-            observed.logged_data_fromtimestamp("a", 0.0)[1], np.array([np.nan, np.inf, -np.inf])
-        )
+        np.testing.assert_array_equal(observed.logged_piece("a", 0, 3)[1], np.array([np.nan, np.inf, -np.inf]))
         assert observed.logged_variables() == {"a", "b", "late"}
         assert observed.logged_last_values()["late"] == (1002.0, 0.0)

@@ -13,14 +13,8 @@ PRELUDE = """\
 import asyncio
 from labnb import AsyncSession, demo_bench
 
-class SomeDevice:
-    async def __aenter__(self):
-        self._dmm = demo_bench().dmm
-        return self
-    async def __aexit__(self, *_):
-        pass
-    async def aget(self):
-        return await self._dmm.measure_voltage_dc()
+def SomeDevice():
+    return demo_bench().dmm
 """
 
 SCRIPT = """

@@ -1,14 +1,16 @@
+import asyncio
 import contextlib
 import math
 import subprocess
 import sys
+import threading
 
 import numpy as np
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from labnb.core import CommandError, LimitError, LinkError, LinkTimeout
+from labnb.core import CommandError, InstrumentError, LimitError, LinkError, LinkTimeout
 from labnb.instruments import Bounds, Identity, Instrument, Multimeter, Parameter, PowerSupply, Switch
 from labnb.testing.links import ScriptedLink
 
@@ -266,6 +268,51 @@ def test_leaving_a_with_block_makes_safe_and_closes():
 
 
 # ---- what is known
+
+
+@pytest.mark.parametrize("ending", [None, ValueError, asyncio.CancelledError])
+async def test_leaving_an_async_with_block_makes_safe_and_closes_however_it_ends(ending):
+    link = ScriptedLink(PSU)
+    with contextlib.suppress(ValueError, asyncio.CancelledError):
+        async with PowerSupply(link, name="psu") as psu:
+            assert not psu.closed
+            if ending:
+                raise ending
+    assert link.sent[-2:] == ["OUTP OFF,(@1:3)", "SYST:ERR?"]
+    assert (psu.closed, link.closed) == (True, True)
+
+
+async def test_an_async_exit_that_is_cancelled_while_the_lane_is_busy_still_makes_safe():
+    link, go_on = ScriptedLink(PSU), threading.Event()
+
+    async def use():
+        async with PowerSupply(link, name="psu") as psu:
+            psu.lane.submit(go_on.wait)
+
+    using = asyncio.create_task(use())
+    await asyncio.sleep(0)
+    await asyncio.sleep(0)
+    using.cancel()
+    go_on.set()
+    with pytest.raises(asyncio.CancelledError):
+        await using
+    assert "OUTP OFF,(@1:3)" in link.sent
+    assert link.closed
+
+
+async def test_what_an_instrument_mainly_reads_is_had_by_aget(oven: Oven, psu: PowerSupply):
+    assert await oven.aget("temperature") == await oven.temperature.aget() == 294.5
+    await oven.setpoint.aset(300.0)
+    assert oven.link.sent[-2:] == ["SETP 300.000", "SYST:ERR?"]
+    with pytest.raises(InstrumentError, match="needs the name of what to read.*temperature"):
+        oven.aget()
+    with pytest.raises(InstrumentError, match="there is none"):
+        psu.aget()
+    one = Instrument("one")
+    one.add_parameter("level", get_cmd=lambda: 4.0)
+    assert await one.aget() == 4.0
+    oven.main_reading = "temperature"
+    assert await oven.aget() == 294.5
 
 
 def test_a_snapshot_asks_nothing(oven: Oven):

@@ -4,8 +4,9 @@ import asyncio
 import json
 import math
 import sys
+import threading
 import time
-from contextlib import asynccontextmanager
+from contextlib import asynccontextmanager, suppress
 
 import aiohttp
 import numpy as np
@@ -119,13 +120,13 @@ async def test_a_browser_that_reads_nothing_holds_no_memory_and_no_port(serve, s
     assert time.monotonic() - begin < 2
 
 
-@given(st.lists(st.tuples(st.integers(0, 3), st.booleans()), max_size=60))
+@given(st.lists(st.tuples(st.integers(-2, 3), st.booleans()), max_size=60))
 def test_a_cursor_takes_every_point_once(steps):
     session, cursor_time, taken = PlainSession(), 0.0, []
-    cursor = Cursor(session, -1.0)
+    cursor = Cursor(session, -math.inf)
     logged = []
     for forward, take in steps:
-        cursor_time += forward  # several points may share one time
+        cursor_time += forward  # several points may share one time, and a clock may be set back
         session.log(cursor_time, a=float(len(logged)))
         logged.append((cursor_time, float(len(logged))))
         if take:
@@ -143,7 +144,7 @@ def test_a_cursor_takes_every_point_once(steps):
 def test_a_thinned_curve_keeps_its_ends_its_extremes_and_its_gaps(values, buckets):
     v = np.array(values)
     t = np.arange(len(v), dtype=np.float64)
-    few_t, few = asyncio.run(thin(t, v, buckets))
+    few_t, few = thin(lambda begin, end: (t[begin:end], v[begin:end]), 0, len(v), buckets)
     assert len(few) <= max(3 * buckets + 2, 3)
     assert (few_t[0], few_t[-1]) == (0.0, len(v) - 1.0)
     assert (np.diff(few_t) > 0).all()
@@ -151,6 +152,80 @@ def test_a_thinned_curve_keeps_its_ends_its_extremes_and_its_gaps(values, bucket
     if not np.isnan(v).all():
         assert (np.nanmin(few), np.nanmax(few)) == (np.nanmin(v), np.nanmax(v))
     assert np.isnan(few).any() == np.isnan(v).any()
+
+
+class LongSession(PlainSession):
+    """Has a million entries, and tells how they were read."""
+
+    def __init__(self):
+        super().__init__("long")
+        self.loop_thread, self.longest, self.on_the_loop = threading.get_ident(), 0, 0
+        self.values_of = np.sin(np.arange(1_000_000) / 1e4)
+        self.values_of[777_777] = 5.0
+
+    def logged_variables(self):
+        return {"a"}
+
+    def logged_count(self, name):
+        return len(self.values_of)
+
+    def logged_piece(self, name, begin, end):
+        self.longest = max(self.longest, end - begin)
+        if threading.get_ident() == self.loop_thread:
+            self.on_the_loop += end - begin
+        return np.arange(begin, end, dtype=np.float64), self.values_of[begin:end]
+
+    def place_from(self, name, ts):
+        return max(0, math.ceil(ts)) if math.isfinite(ts) else 0
+
+
+async def test_a_long_history_is_read_beside_the_loop_in_pieces_and_reaches_the_page_as_few_points(serve, follow):
+    session = LongSession()
+    async with follow(await serve(session), "?window=all") as events:
+        _, whole = await anext(events)
+        (curve,) = whole["variables"]
+        assert len(curve["t"]) <= 2100
+        assert (curve["t"][0], curve["t"][-1], max(curve["v"])) == (0.0, 999_999.0, 5.0)
+        session.values_of = np.append(session.values_of, [7.0])
+        _, change = await anext(events)
+        assert change["variables"] == [{"name": "a", "t": [1_000_000.0], "v": [7.0]}]
+    assert session.longest <= 1 << 16
+    assert session.on_the_loop == 1
+
+
+async def test_a_long_history_is_answered_piece_by_piece_too(serve, get):
+    session = LongSession()
+    session.values_of = session.values_of[:150_000]
+    answer = await get(await serve(session), "/api/data_from_ts", method="POST", body=b'{"name": "a", "last_ts": 9.5}')
+    rows = answer.json()
+    assert (len(rows), rows[0][0], rows[-1][0]) == (149_990, 10.0, 149_999.0)
+    assert session.longest <= 1 << 16
+    assert session.on_the_loop == 0
+
+
+async def test_a_session_that_ends_does_not_wait_for_a_history_that_a_browser_wants(serve, follow):
+    session, begun = LongSession(), threading.Event()
+
+    def slowly(name, begin, end):
+        begun.set()
+        time.sleep(0.1)
+        return LongSession.logged_piece(session, name, begin, end)
+
+    session.logged_piece = slowly
+    server = await serve(session)
+
+    async def want():
+        with suppress(aiohttp.ClientError):
+            async with follow(server, "?window=all") as events:
+                return [kind async for kind, _ in events]
+
+    wanted = asyncio.create_task(want())
+    await asyncio.to_thread(begun.wait)
+    begin = time.monotonic()
+    await server.close()
+    await asyncio.to_thread(time.sleep, 0)
+    assert time.monotonic() - begin < 0.6
+    await wanted
 
 
 BROWSERS = """

@@ -8,11 +8,11 @@ import sys
 import numpy as np
 import pytest
 import xarray as xr
-from hypothesis import given, settings
+from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
 from labnb.core import LifecycleError, PlanError, RunLocked, SchemaError
-from labnb.session.monitoring import SessionData
+from labnb.session.monitoring import SessionData, _parts
 from labnb.session.monitoring._parts import KEEP
 
 
@@ -247,3 +247,32 @@ def test_everything_is_one_datatree_with_the_dimension_time(open_session):
         assert tree["b"].sizes == {"time": 1}
         assert tree["trace"]["trace"].values.tolist() == [[0, 1, 2]]
         assert tree.attrs["gain"] == 3.0
+
+
+@settings(max_examples=15, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
+@given(st.lists(st.integers(-3, 4), min_size=1, max_size=150), st.data())
+def test_a_time_finds_every_later_entry_whatever_is_on_disk_and_however_the_clock_was_set(
+    tmp_path_factory, monkeypatch, steps, data
+):
+    monkeypatch.setattr(_parts, "KEEP", 8)
+    monkeypatch.setattr(_parts, "PIECE", 16)
+    times = np.cumsum([1000, *steps]).astype(float)
+    cut = data.draw(st.integers(0, len(times)))
+    root = tmp_path_factory.mktemp("clock")
+    for part in (range(cut), range(cut, len(times))):
+        with SessionData("s", verbose=False, store=root) as sesn:
+            for k in part:
+                sesn._part().put({"a": k}, int(times[k]) * 10**9, {})
+                if k % 7 == 0:
+                    sesn._show()
+            if part.stop < len(times) or not part:
+                continue
+            for since in data.draw(st.lists(st.integers(int(times.min()) - 1, int(times.max()) + 1), max_size=5)):
+                ts, values = sesn.logged_data_fromtimestamp("a", since)
+                later = np.flatnonzero(times >= since)
+                np.testing.assert_array_equal(values, later)
+                np.testing.assert_array_equal(ts, times[later])
+                assert sesn.place_from("a", since) == (later[0] if len(later) else len(times))
+            begin = data.draw(st.integers(0, len(times)))
+            np.testing.assert_array_equal(sesn.logged_piece("a", begin, begin + 40)[0], times[begin : begin + 40])
+            np.testing.assert_array_equal(sesn.latest("a", begin + 1)[0], times[-begin - 1 :])

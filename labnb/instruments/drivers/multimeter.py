@@ -44,6 +44,7 @@ class Multimeter(HaltingInstrument):
     """
 
     models = tuple(_RATINGS)
+    main_reading = "measure_voltage_dc"
 
     _configured: _Kind | None = None
     _samples = 1

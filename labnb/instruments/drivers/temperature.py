@@ -18,6 +18,7 @@ class TemperatureController(Instrument):
     """
 
     models = ("TC100",)
+    main_reading = "temperature"
 
     setpoint = Parameter("SETP {:.3f}", "SETP?", unit="K", within=(77.0, 400.0), doc="Target of the loop")
     temperature = Parameter(get="KRDG?", unit="K", doc="Temperature of the stage")

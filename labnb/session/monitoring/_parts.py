@@ -21,12 +21,11 @@ from labnb.session.monitoring._values import column_of, dim_of
 
 KEEP = 4096
 """How many of the latest entries of a variable are kept in memory, at least."""
+PIECE = 1 << 16
+"""As many entries of a long history are read at once."""
 
 Times = NDArray[np.int64]
 Numbers = NDArray[np.float64]
-
-_NO_TIMES: Times = np.empty(0, np.int64)
-_NO_NUMBERS: Numbers = np.empty(0, np.float64)
 
 
 @dataclass(slots=True)
@@ -40,7 +39,8 @@ class Log:
     times: "array[int]" = field(default_factory=lambda: array("q"))
     values: "array[float]" = field(default_factory=lambda: array("d"))
     first: tuple[int, float] = (0, 0.0)
-    latest_dropped: int = -(2**63)
+    stretches: list[tuple[int, int]] = field(default_factory=list[tuple[int, int]])
+    """Of what came before the tail: (the place where a stretch ends, its latest time). A clock may have been set back."""
 
     @property
     def column(self) -> str:
@@ -63,7 +63,7 @@ class Log:
         """Forget old entries, as far as the first `shown` are in the store."""
         surplus = min(len(self.times) - KEEP, shown - self.base)
         if surplus > 0:
-            self.latest_dropped = max((self.latest_dropped, *self.times[:surplus]))
+            self.stretches.append((self.base + surplus, max(self.times[:surplus])))
             del self.times[:surplus], self.values[:surplus]
             self.base += surplus
 
@@ -136,23 +136,39 @@ class LivePart:
             log = self._numbers[name]
             return log.times[-1], log.values[-1]
 
-    def series(self, name: str, since_ns: int | None = None) -> tuple[Times, Numbers]:
-        """Return times and values of a logged variable; with `since_ns` perhaps without earlier ones."""
-        with self._lock:
-            log = self._numbers[name]
-            base, times, values = log.base, np.array(log.times, np.int64), np.array(log.values, np.float64)
-            if not base or (since_ns is not None and since_ns > log.latest_dropped):
-                return times, values
-        before = self._recorder.read(dim_of(log.column), 0, base), self._recorder.read(log.column, 0, base)
-        return np.concatenate((before[0], times)), np.concatenate((before[1], values))
+    def count(self, name: str) -> int:
+        """Return how many entries a logged variable has."""
+        log = self._numbers.get(name)
+        return 0 if log is None else log.count
 
-    def latest(self, name: str, count: int) -> tuple[Times, Numbers]:
-        """Return the latest `count` entries of a logged variable, or more."""
+    def piece(self, name: str, begin: int, end: int) -> tuple[Times, Numbers]:
+        """Return times and values of the entries `begin` … `end` of a logged variable. Raises RecordError."""
         with self._lock:
             log = self._numbers[name]
-            if not log.base or count <= len(log.times):
-                return np.array(log.times[-count:], np.int64), np.array(log.values[-count:], np.float64)
-        return self.series(name)
+            base, low = log.base, max(0, begin - log.base)
+            times = np.array(log.times[low : max(0, end - base)], np.int64)
+            values = np.array(log.values[low : max(0, end - base)], np.float64)
+        if begin >= base:
+            return times, values
+        stored = [self._recorder.read(array, begin, min(base, end)) for array in (dim_of(log.column), log.column)]
+        return np.concatenate((stored[0], times)), np.concatenate((stored[1], values))
+
+    def place_from(self, name: str, since_ns: int) -> int:
+        """Return the place of the first entry that is not older than `since_ns`; how many there are, if none is.
+
+        Of what lies on disk one stretch is read at most. Raises RecordError.
+        """
+        with self._lock:
+            log = self._numbers[name]
+            base, end, tail = log.base, log.count, np.array(log.times, np.int64)
+            ends = [place for place, _ in log.stretches]
+            at = next((k for k, (_, latest) in enumerate(log.stretches) if latest >= since_ns), None)
+        begin = base
+        if at is not None:
+            begin = ends[at - 1] if at else 0
+            tail = self._recorder.read(dim_of(log.column), begin, ends[at])
+        later = np.flatnonzero(tail >= since_ns)
+        return begin + int(later[0]) if len(later) else end
 
     def items(self, name: str) -> "list[Item]":
         """Return what there is of a dataset, in the order of its columns."""
@@ -205,7 +221,8 @@ class StoredPart:
         self.metadata = run.metadata
         self.alive = run.state is State.RUNNING
         self._data: Any = None  # xarray.Dataset: loaded when it is needed
-        self._series: dict[str, tuple[Times, Numbers]] = {}
+        self._logged: dict[str, str] | None = None
+        self._ends: dict[tuple[str, int], tuple[int, float]] = {}
 
     @property
     def store(self) -> Path:
@@ -216,65 +233,84 @@ class StoredPart:
     def data(self) -> Any:  # xarray.Dataset
         """What it holds; of one that another process writes, what is committed now."""
         if self._data is None or self.alive:
-            self._data = load(self.path)
-            self._series.clear()
+            self._data, self._logged = load(self.path), None
+            self._ends.clear()
         return self._data
 
-    def _columns(self, *, arrays: bool) -> dict[str, list[str]]:
+    def _columns(self, data: Any, *, arrays: bool) -> dict[str, list[str]]:  # xarray.Dataset
         found = dict[str, list[str]]()
-        for column, variable in self.data.data_vars.items():
+        for column, variable in data.data_vars.items():
             if (variable.ndim > 1) is arrays and variable.shape[0]:
                 found.setdefault(str(variable.attrs.get("long_name", column)), []).append(str(column))
         return found
 
     @property
-    def numbers(self) -> Mapping[str, object]:
-        """The logged variables."""
-        return self._columns(arrays=False)
+    def numbers(self) -> Mapping[str, str]:
+        """The logged variables, and the column of each."""
+        data = self.data
+        if self._logged is None:
+            self._logged = {name: columns[0] for name, columns in self._columns(data, arrays=False).items()}
+        return self._logged
 
     def units(self) -> dict[str, str]:
         """Return the units of what has one, as it was declared."""
         every = self.data.data_vars.items()
         return {str(v.attrs.get("long_name", c)): str(v.attrs["units"]) for c, v in every if "units" in v.attrs}
 
-    def series(self, name: str, since_ns: int | None = None) -> tuple[Times, Numbers]:
-        """Return times and values of a logged variable."""
-        data = self.data
-        if name not in self._series:
-            (column,) = self._columns(arrays=False)[name]
-            times = data[dim_of(column)].values.astype("datetime64[ns]").astype(np.int64)
-            self._series[name] = times, data[column].values.astype(np.float64)
-        return self._series[name]
+    def count(self, name: str) -> int:
+        """Return how many entries a logged variable has."""
+        column = self.numbers.get(name)
+        return 0 if column is None else int(self._data.sizes[dim_of(column)])
 
-    def latest(self, name: str, count: int) -> tuple[Times, Numbers]:
-        """Return the latest `count` entries of a logged variable, or more."""
-        return self.series(name)
+    def piece(self, name: str, begin: int, end: int) -> tuple[Times, Numbers]:
+        """Return times and values of the entries `begin` … `end` of a logged variable."""
+        column = self.numbers[name]
+        data = self._data.isel({dim_of(column): slice(begin, end)})
+        return _ns(data[dim_of(column)]), data[column].values.astype(np.float64)
+
+    def place_from(self, name: str, since_ns: int) -> int:
+        """Return the place of the first entry that is not older than `since_ns`; how many there are, if none is."""
+        column = self.numbers[name]
+        times, end = self._data[dim_of(column)], self.count(name)
+        for begin in range(0, end, PIECE):
+            later = np.flatnonzero(_ns(times[begin : begin + PIECE]) >= since_ns)
+            if len(later):
+                return begin + int(later[0])
+        return end
 
     def first(self, name: str) -> tuple[int, float]:
         """Return the first entry of a logged variable."""
-        times, values = self.series(name)
-        return int(times[0]), float(values[0])
+        return self._entry(name, 0)
 
     def last(self, name: str) -> tuple[int, float]:
         """Return the latest entry of a logged variable."""
-        times, values = self.series(name)
-        return int(times[-1]), float(values[-1])
+        return self._entry(name, self.count(name) - 1)
+
+    def _entry(self, name: str, place: int) -> tuple[int, float]:
+        if (name, place) not in self._ends:
+            times, values = self.piece(name, place, place + 1)
+            self._ends[name, place] = int(times[0]), float(values[0])
+        return self._ends[name, place]
 
     def arrays(self) -> set[str]:
         """Return the names of datasets."""
-        return set(self._columns(arrays=True))
+        return set(self._columns(self.data, arrays=True))
 
     def items(self, name: str) -> "list[Item]":
         """Return what there is of a dataset, in the order of its columns."""
         found = list[Item]()
-        for column in self._columns(arrays=True).get(name, ()):
-            times = self.data[dim_of(column)].values.astype("datetime64[ns]").astype(np.int64)
+        for column in self._columns(self.data, arrays=True).get(name, ()):
+            times = _ns(self._data[dim_of(column)])
             found.extend(Item(time, self, column, place) for place, time in enumerate(times.tolist()))
         return found
 
     def read(self, column: str, place: int) -> NDArray[Any]:
         """Return one item of a dataset."""
         return self.data[column][place].values
+
+
+def _ns(times: Any) -> Times:  # xarray.DataArray
+    return times.values.astype("datetime64[ns]").astype(np.int64)
 
 
 Part = LivePart | StoredPart

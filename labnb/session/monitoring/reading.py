@@ -1,6 +1,7 @@
 """What a session holds, read back: logged variables, parameters, texts, datasets, and all of it as xarray."""
 
 import math
+import sys
 from collections.abc import Iterator, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -79,23 +80,39 @@ class Readings:
 
     def logged_data_fromtimestamp(self, name: str, ts: float) -> tuple[Floats, Floats]:
         """Return (timestamps in s, values) from `ts` (s since 1970) on, inclusive; two empty arrays if there is nothing."""
-        since = None if not math.isfinite(ts) else int(ts * 1e9) - 1000  # a float of s tells 240 ns apart
-        times, values = self._series(name, since)
+        times, values = self._series(name, self.place_from(name, ts))
         when = seconds(times)
         later = when >= ts
         return when[later], values[later]
 
     def latest(self, name: str, count: int) -> tuple[Floats, Floats]:
         """Return (timestamps in s, values) of the latest `count` entries; two empty arrays if there is nothing."""
-        found, have = list[tuple[Times, Numbers]](), 0
-        for part in reversed(self._all_parts()):
-            if have < count and name in part.numbers:
-                found.insert(0, part.latest(name, count))
-                have += len(found[0][0])
-        times, values = (
-            [np.concatenate(each) for each in zip(*found, strict=True)] if found else (np.empty(0), np.empty(0))
-        )
-        return times[-count:] / 1e9, values[-count:]
+        times, values = self._series(name, max(0, self.logged_count(name) - count))
+        return seconds(times), values
+
+    # Long histories are read piece by piece, in threads: entries have places, in the order in which they were logged.
+
+    def logged_count(self, name: str) -> int:
+        """Return how many entries a variable has."""
+        return sum(part.count(name) for part in self._all_parts())
+
+    def logged_piece(self, name: str, begin: int, end: int) -> tuple[Floats, Floats]:
+        """Return (timestamps in s, values) of the entries `begin` … `end`, in the order in which they were logged."""
+        times, values = self._series(name, begin, end)
+        return seconds(times), values
+
+    def place_from(self, name: str, ts: float) -> int:
+        """Return the place of the first entry that was logged at `ts` (s since 1970) or later; the count, if none was."""
+        if not math.isfinite(ts):
+            return self.logged_count(name) if ts > 0 else 0
+        since, before = max(-(2**63), min(2**63 - 1, int(ts * 1e9) - 1000)), 0  # a float of s tells 240 ns apart
+        for part in self._all_parts():
+            if count := part.count(name):
+                place = part.place_from(name, since)
+                if place < count:
+                    return before + place
+                before += count
+        return before
 
     def _ends(self, parts: "Iterator[Part] | Sequence[Part]", which: str) -> dict[str, tuple[float, float]]:
         found = dict[str, tuple[float, float]]()
@@ -105,8 +122,14 @@ class Readings:
                 found[name] = (time_ns / 1e9, value)
         return found
 
-    def _series(self, name: str, since_ns: int | None = None) -> tuple[Times, Numbers]:
-        found = [part.series(name, since_ns) for part in self._all_parts() if name in part.numbers]
+    def _series(self, name: str, begin: int = 0, end: int = sys.maxsize) -> tuple[Times, Numbers]:
+        found, before = list[tuple[Times, Numbers]](), 0
+        for part in self._all_parts():
+            count = part.count(name)
+            low, high = max(0, begin - before), min(count, end - before)
+            if low < high:
+                found.append(part.piece(name, low, high))
+            before += count
         if not found:
             return np.empty(0, np.int64), np.empty(0, np.float64)
         if len(found) == 1:
