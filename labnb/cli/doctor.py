@@ -4,8 +4,10 @@ Standard library only, so that it can also tell what is missing where nearly eve
 and nothing is written but a nameless file to see whether the data can be.
 """
 
+import http.client
 import importlib.metadata
 import json
+import os
 import platform
 import shutil
 import socket
@@ -21,6 +23,7 @@ from labnb.cli.visa import visa_libraries
 State = Literal["ok", "note", "fail"]
 
 MONITOR_PORT = 6913
+_PATIENCE_S = 2.0
 _LEAST_PYTHON = (3, 11)
 _LITTLE_SPACE, _NO_SPACE = 2 * 1024**3, 100 * 1024**2
 _PURPOSES = {
@@ -31,8 +34,10 @@ _PURPOSES = {
 }  # fmt: skip
 _EXTRAS = {
     "adaptive": "sweeps that choose their next point",
+    "analysis": "fits, netCDF, parquet and pint units",
     "cloud": "runs in object stores, versions of data",
     "cluster": "post-processing on several machines",
+    "docs": "`labnb docs`: the reference and its pages",
     "drivers": "QCoDeS, PyMeasure and easy-scpi drivers",
     "hardware": "instruments on USB, serial lines and network without a vendor's VISA",
     "lab": "`labnb lab`, and notebooks in the browser",
@@ -66,7 +71,7 @@ def run_doctor(*, as_json: bool = False) -> int:
 
 
 def _examined() -> Iterator[Finding]:
-    for check in (_python, _packages, _extras, _visa, _data_root, _jupyter, _ports):
+    for check in (_python, _packages, _extras, _visa, _data_root, _jupyter, _ports, _sharing):
         try:
             yield from check()
         except Exception as error:  # noqa: BLE001  a person sees it; the other checks go on
@@ -267,9 +272,11 @@ def _ports() -> Iterator[Finding]:
                       "see which firewall or sandbox forbids it")  # fmt: skip
         return
     busy = _refused(MONITOR_PORT)
-    if busy:
+    if busy and _is_monitor():
+        yield Finding("ports", "ok", f"a monitoring session is at port {MONITOR_PORT}: `labnb monitor` shows it")
+    elif busy:
         yield Finding("ports", "note", f"port {MONITOR_PORT}, the monitor's, is taken ({busy})",
-                      "end the other program, or give the monitor another port")  # fmt: skip
+                      "end the other program, or give the session another: `monitor(..., server_port=6914)`")  # fmt: skip
     else:
         yield Finding("ports", "ok", f"127.0.0.1 can be listened at, and port {MONITOR_PORT}, the monitor's, is free")
 
@@ -281,3 +288,40 @@ def _refused(port: int) -> str:
             return ""
     except OSError as error:
         return error.strerror or str(error)
+
+
+def _is_monitor() -> bool:
+    """Ask who has the monitor's port; a session tells its time, or (to whom it does not know) that it wants its token."""
+    asked = http.client.HTTPConnection("127.0.0.1", MONITOR_PORT, timeout=_PATIENCE_S)
+    try:
+        asked.request("GET", "/api/server_current_ts")
+        answer = asked.getresponse()
+        return answer.status == 200 and "now" in json.loads(answer.read(1000))
+    except (OSError, http.client.HTTPException, ValueError, TypeError):
+        return False
+    finally:
+        asked.close()
+
+
+def _sharing() -> Iterator[Finding]:
+    from labnb.sharing.finding import find_service, service_folder
+
+    folder = service_folder()
+    address = find_service(folder)
+    if address is None:
+        there = next(each for each in (folder, *folder.parents) if each.exists())
+        if there.is_dir() and os.access(there, os.W_OK):
+            text = f"no reservation service runs; who first reserves starts it, with its journal in {folder}"
+            yield Finding("sharing", "ok", text)
+        else:
+            yield Finding("sharing", "note", f"no reservations: {there} cannot be written, and {folder} is their place",
+                          "choose another folder with the environment variable LABNB_SHARING")  # fmt: skip
+        return
+    host, _, port = address.rpartition(":")
+    try:
+        with socket.create_connection((host, int(port)), timeout=_PATIENCE_S):
+            yield Finding("sharing", "ok", f"the reservation service answers at {address}; its journal is in {folder}")
+    except OSError as error:
+        text = f"the reservation service does not answer at {address}: {error.strerror or error}"
+        yield Finding("sharing", "fail", text, f"end its process, whose number is in {folder / 'address.json'}, and"
+                      " start `labnb serve` again: it reads its journal")  # fmt: skip

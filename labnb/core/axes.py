@@ -134,6 +134,7 @@ class LogAxis(OpenAxis):
 
 
 LoopAxis = Axis | OpenAxis
+"""An axis of a loop: a grid's, or one that grows."""
 
 DIRECTION = ("forward", "backward")
 

@@ -10,6 +10,7 @@ from pathlib import PurePath
 from typing import cast
 
 Json = None | bool | int | float | str | list["Json"] | dict[str, "Json"]
+"""What JSON can say."""
 
 _DEPTH = 32
 

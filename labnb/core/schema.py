@@ -289,3 +289,4 @@ class _Absent:
 
 
 ABSENT = _Absent()
+"""What stands for a value that a point does not have."""

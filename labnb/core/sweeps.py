@@ -233,7 +233,11 @@ class Sweeps:
 
 
 sweep = Sweeps()
-"""Returns the values of one measurement loop: see Sweeps."""
+"""Declare what a loop goes over: `sweep(0, 1, 11, "V")`, `sweep([1, 2, 5], "V")`, `step=`, `log=True`.
+
+`.snake()`, `.shuffled(seed)` and `.there_and_back()` change the order, `sweep.zip(xs, ys)` goes in lock-step,
+`sweep.adaptive(0, 1, "V", on="current")` chooses its points. Raises PlanError for what is no sweep.
+"""
 
 
 def _padded(given: tuple[object, ...]) -> tuple[object, object, object, object]:

@@ -8,6 +8,7 @@ from typing import cast
 from labnb.core.errors import PlanError
 
 Value = bool | int | float | str
+"""A scalar as people write it."""
 
 _NAME = re.compile(r"[^\W\d][\w.\- ]*")
 

@@ -105,6 +105,7 @@ class Choice:
 
 
 NOTHING = Choice(Kind.NONE)
+"""No figure."""
 
 
 def choose(groups: Sequence[Group], plot: Sequence[str] | None = None) -> Choice:

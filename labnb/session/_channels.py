@@ -7,7 +7,8 @@ from typing import cast
 from labnb.core import Axis, LimitError, PlanError
 from labnb.instruments import Action, Channel, Device, Instrument, Touched, channel, is_channel
 
-Targets = tuple[Channel | None, ...]  # of an axis, and of those in lock-step with it
+Targets = tuple[Channel | None, ...]
+"""The channels of an axis, and of those in lock-step with it."""
 
 
 def aimed(axis: Axis, targets: Sequence[object]) -> tuple[Axis, Targets]:

@@ -517,3 +517,4 @@ class _Warnings:
 
 
 Measurement = MeasurementSession
+"""The short name of `labnb.session.MeasurementSession`."""

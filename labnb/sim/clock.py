@@ -15,6 +15,7 @@ from typing import Literal, Protocol, final
 from labnb.core import Condition, SystemClock, WorkClock, present_clock
 
 ClockKind = Literal["real", "skip"]
+"""How bench time goes: with the wall, or by jumps when somebody waits."""
 
 
 class BenchClock(Protocol):

@@ -9,12 +9,19 @@ from labnb.sim.bench_file import bench_file, load_bench
 from labnb.sim.clock import ClockKind
 
 PSU_ADDRESS = "USB0::0x2A8D::0x8F01::CN6123::INSTR"
+"""Where the demo bench's supply is."""
 DMM_ADDRESS = "TCPIP0::192.0.2.21::inst0::INSTR"
+"""Where the demo bench's multimeter is."""
 OVEN_ADDRESS = "GPIB0::12::INSTR"
+"""Where the demo bench's oven is."""
 LOAD_ADDRESS = "USB0::0x2A8D::0x3802::MY61001234::INSTR"
+"""Where the demo bench's electronic load is."""
 SCOPE_ADDRESS = "USB0::0x2A8D::0x0396::CN61200123::INSTR"
+"""Where the demo bench's oscilloscope is."""
 AWG_ADDRESS = "TCPIP0::192.0.2.22::inst0::INSTR"
+"""Where the demo bench's generator is."""
 SMU_ADDRESS = "GPIB0::24::INSTR"
+"""Where the demo bench's source meter is."""
 
 
 def demo_bench(clock: ClockKind = "real", seed: int = 0) -> Bench:

@@ -6,6 +6,7 @@ from dataclasses import dataclass
 from typing import Literal, final, get_args
 
 FaultKind = Literal["disconnect", "drop", "duplicate", "garbage", "reboot", "slow", "timeout", "truncate"]
+"""What can go wrong; see `Fault`."""
 
 
 @dataclass(frozen=True, slots=True)

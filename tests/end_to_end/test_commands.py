@@ -1,10 +1,12 @@
 """`labnb demo` and `labnb lab` where they cannot work: one line that says why, and an exit code. `labnb doctor`."""
 
+import asyncio
 import json
 import os
 import socket
 import subprocess
 import sys
+import tomllib
 from pathlib import Path
 
 import pytest
@@ -12,6 +14,7 @@ import pytest
 import labnb
 from labnb.cli import doctor, main
 from labnb.cli.visa import visa_libraries
+from labnb.sharing import published
 from labnb.sim import PSU_ADDRESS
 
 SOURCE = str(Path(__file__).parents[2])
@@ -107,6 +110,46 @@ def test_the_doctor_tells_a_port_that_is_taken(monkeypatch):
         (finding,) = doctor._ports()
     assert finding.state == "note"
     assert "is taken" in finding.text
+
+
+async def test_the_doctor_knows_a_monitoring_session_at_the_port(monkeypatch, tmp_path):
+    session = labnb.AsyncSession(str(tmp_path / "cooldown"), verbose=False)
+    with socket.create_server(("127.0.0.1", 0)) as probe:
+        port = probe.getsockname()[1]
+    monkeypatch.setattr(doctor, "MONITOR_PORT", port)
+
+    async def ask():
+        (finding,) = await asyncio.to_thread(lambda: list(doctor._ports()))
+        session.ask_exit()
+        assert (finding.state, "a monitoring session is at port" in finding.text) == ("ok", True)
+
+    await session.monitor(ask(), server_port=port)
+
+
+async def test_the_doctor_tells_whether_the_reservation_service_answers(monkeypatch, tmp_path):
+    monkeypatch.setenv("LABNB_SHARING", str(tmp_path))
+    assert "no reservation service runs" in next(doctor._sharing()).text
+    with socket.create_server(("127.0.0.1", 0)) as service:
+        port = service.getsockname()[1]
+        with published(tmp_path, port):
+            (there,) = doctor._sharing()
+            service.close()
+            (gone,) = doctor._sharing()
+    assert (there.state, f"answers at 127.0.0.1:{port}" in there.text) == ("ok", True)
+    assert (gone.state, f"does not answer at 127.0.0.1:{port}" in gone.text) == ("fail", True)
+    assert "address.json" in gone.remedy
+
+
+def test_the_doctor_tells_a_place_of_reservations_that_is_none(monkeypatch, tmp_path):
+    (tmp_path / "a file").touch()
+    monkeypatch.setenv("LABNB_SHARING", str(tmp_path / "a file" / "there"))
+    (finding,) = doctor._sharing()
+    assert (finding.state, "cannot be written" in finding.text) == ("note", True)
+
+
+def test_the_doctor_knows_what_each_extra_is_for():
+    project = tomllib.loads((Path(SOURCE) / "pyproject.toml").read_text())["project"]
+    assert set(doctor._EXTRAS) == set(project["optional-dependencies"])
 
 
 def test_the_doctor_tells_a_missing_half_of_the_widgets(tmp_path, monkeypatch):
