@@ -131,8 +131,8 @@ def _check_plot(request: Request, cell: Cell) -> None:
         if name not in known:
             told = f"nothing in this cell is called {name!r}; {nearest(name, known)}"
             raise PlanError(f"--plot {','.join(request.plot)}: {told}")
-    if len(request.plot) not in (0, 2, 3):
-        raise PlanError(f"--plot {','.join(request.plot)}: give x,y or, for a map, x,y,colour")
+    if len(request.plot) > 3:
+        raise PlanError(f"--plot {','.join(request.plot)}: give y, or x,y, or, for a map, x,y,colour")
 
 
 def _channels(cell: Cell, evaluate: Callable[[], tuple[object, ...]], source: str, filename: str) -> Named:
