@@ -178,6 +178,12 @@ class DemoBench:
         """The source-measure unit at a solar cell."""
         return self._connect("keithley/2400", "smu")
 
+    @property
+    def instruments(self) -> Mapping[str, Instrument]:
+        """All of them by name; those that were not used before are connected now."""
+        others = [name for name, made in vars(type(self)).items() if isinstance(made, cached_property)]
+        return {name: getattr(self, name) for name in ("psu", "dmm", "oven", *others)}
+
     def close(self) -> None:
         """Close those that are connected; outputs stay as they are."""
         for part in vars(self).values():

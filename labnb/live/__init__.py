@@ -6,7 +6,7 @@ from labnb.live.colours import ColourRange
 from labnb.live.curves import Curve, CurveSet
 from labnb.live.decimate import Trail, decimate
 from labnb.live.extent import Extent
-from labnb.live.grid import Grid, Mesh, Picture, Waterfall, make_picture
+from labnb.live.grid import Frame, Grid, Mesh, Picture, Waterfall, make_picture
 from labnb.live.progress import Pace, clock_text, fraction, rate_text
 from labnb.live.raster import can_be_logarithmic, coordinates, is_logarithmic, tick_texts
 from labnb.live.si import Scaling, scaling, si_text, value_text
@@ -26,6 +26,7 @@ __all__ = [
     "Curve",
     "CurveSet",
     "Extent",
+    "Frame",
     "Grid",
     "Kind",
     "LiveView",

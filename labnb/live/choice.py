@@ -3,6 +3,7 @@
 ```
 axes of the group      figure
 none                   no figure, the values are enough      (an array variable: its newest trace)
+any, and a picture     its newest frame                      (a variable with two dimensions of its own: a camera)
 open (time)            strip chart
 adaptive               lines over what is chosen             (two are chosen: a mesh of triangles)
 one                    lines                                 (an array variable: a waterfall and its newest trace)
@@ -15,6 +16,7 @@ more                   the same of the two innermost, at the current or a chosen
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, replace
 from enum import StrEnum
+from typing import Any
 
 from labnb.core import AdaptiveAxis, Axis, Group, OpenAxis, PlanError, Span, Variable, nearest
 from labnb.live.raster import is_logarithmic
@@ -34,11 +36,12 @@ class Kind(StrEnum):
     TRACE = "trace"
     WATERFALL = "waterfall"
     MESH = "mesh"
+    IMAGE = "image"
 
     @property
     def is_picture(self) -> bool:
         """Whether values are shown as colours."""
-        return self in {Kind.MAP, Kind.WATERFALL, Kind.MESH}
+        return self in {Kind.MAP, Kind.WATERFALL, Kind.MESH, Kind.IMAGE}
 
 
 class Part(StrEnum):
@@ -84,7 +87,7 @@ class Choice:
     kind: Kind
     group: int = 0
     x: Axis | OpenAxis | Span | Variable | None = None
-    outer: Axis | OpenAxis | Variable | None = None
+    outer: Axis | OpenAxis | Span | Variable | None = None
     pages: tuple[tuple[Quantity, ...], ...] = ()
     page: int = 0
     log_x: bool = False
@@ -109,7 +112,7 @@ NOTHING = Choice(Kind.NONE)
 
 
 def choose(groups: Sequence[Group], plot: Sequence[str] | None = None) -> Choice:
-    """Return the figure for `groups`; `plot=("x", "y")` or `("x", "y", "z")` asks for one by names.
+    """Return the figure for `groups`; `plot=("y",)`, `("x", "y")` or `("x", "y", "z")` asks for one by names.
 
     Without `plot` the group inside of the most loops is shown, of equals the last. Raises PlanError if `plot` names
     something that is not measured, or that cannot be drawn together.
@@ -175,16 +178,26 @@ def _scalar_figure(group: Group, scalars: Sequence[Variable]) -> Choice:
 
 
 def _trace_figures(group: Group) -> list[Choice]:
-    traces = [v for v in group.variables if v.dims and v.dtype != "str"]
-    if not traces:
-        return []
-    # One trace is drawn along its last dimension; of a picture (two dimensions) that is its newest row.
-    x = traces[0].dims[-1]
-    along = [v for v in traces if v.dims[-1] == x]
-    newest = Choice(Kind.TRACE, group.key, x, None, _by_unit(along))
+    """Return what can be drawn of arrays: those with the same last dimensions share a figure."""
+    arrays = [v for v in group.variables if v.dims and v.dtype != "str"]
+    alike: dict[tuple[object, ...], list[Variable]] = {}
+    for variable in arrays:
+        alike.setdefault(variable.dims[-2:] if _is_image(variable) else variable.dims[-1:], []).append(variable)
+    return [choice for dims, found in alike.items() for choice in _array_figures(group, dims, found)]
+
+
+def _array_figures(group: Group, dims: Sequence[Any], found: Sequence[Variable]) -> list[Choice]:  # Axis or Span
+    if len(dims) == 2:
+        return [Choice(Kind.IMAGE, group.key, dims[1], dims[0], _one_each(found))]
+    newest = Choice(Kind.TRACE, group.key, dims[0], None, _by_unit(found))
     if not group.axes or isinstance(group.axes[-1], AdaptiveAxis):
         return [newest]
-    return [Choice(Kind.WATERFALL, group.key, x, group.axes[-1], _one_each(along)), newest]
+    return [Choice(Kind.WATERFALL, group.key, dims[0], group.axes[-1], _one_each(found)), newest]
+
+
+def _is_image(variable: Variable) -> bool:
+    """Whether the last two dimensions of an array make a picture, such as a camera's."""
+    return len(variable.dims) > 1 and not any(isinstance(d, Span) and d.ragged for d in variable.dims)
 
 
 def _quantities(variable: Variable) -> tuple[Quantity, ...]:
@@ -208,12 +221,14 @@ def _by_unit(variables: Iterable[Variable]) -> tuple[tuple[Quantity, ...], ...]:
 
 
 def _asked(groups: Sequence[Group], names: tuple[str, ...]) -> Choice:
-    if len(names) not in (2, 3):
+    if len(names) not in (1, 2, 3):
         raise PlanError(
-            f"plot={','.join(names)}: give two names, x and y (lines of y over x), or three: x, y and the "
-            f"colour of a map"
+            f"plot={','.join(names)}: give one name, what is shown, or two, x and y (lines of y over x), or three: x, y "
+            f"and the colour of a map"
         )
     group, y = _find_variable(groups, names)
+    if len(names) == 1:
+        return next(iter(_figures(replace(group, variables=_chosen_with(group, y)))), NOTHING)
     if len(names) == 3:
         return _asked_map(group, names, y)
     x = _find_x(group, names[0], y)
@@ -231,10 +246,19 @@ def _asked_map(group: Group, names: tuple[str, ...], z: Variable) -> Choice:
     x, outer = (next((a for a in group.axes if a.name == name), None) for name in names[:2])
     if isinstance(x, Axis) and isinstance(outer, Axis) and x != outer and not z.dims:
         return Choice(Kind.MAP, group.key, x, outer, _one_each([z]))
+    if _is_image(z) and names[:2] == (z.dims[-1].name, z.dims[-2].name):
+        return Choice(Kind.IMAGE, group.key, z.dims[-1], z.dims[-2], _one_each([z]))
     raise PlanError(
         f"plot={','.join(names)}: a map needs two different axes and a number measured over them; "
         f"{z.name!r} is measured over {_listed(group.dims)}"
     )
+
+
+def _chosen_with(group: Group, variable: Variable) -> tuple[Variable, ...]:
+    """Return `variable`, and what an adaptive sweep chooses, without which it has no place."""
+    innermost = group.axes[-1] if group.axes else None
+    chosen = innermost.chosen if isinstance(innermost, AdaptiveAxis) else ()
+    return tuple(v for v in group.variables if v is variable or v.name in chosen)
 
 
 def _find_variable(groups: Sequence[Group], names: tuple[str, ...]) -> tuple[Group, Variable]:

@@ -1,6 +1,7 @@
-"""The pictures of a run: a map over two axes, traces one above the other, points that were chosen freely."""
+"""The pictures of a run: a map over two axes, traces one above the other, points that were chosen freely, frames."""
 
 from abc import ABC, abstractmethod
+from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
@@ -253,6 +254,47 @@ class Mesh(_OfNumbers):
         self.cells.touch_all()
 
 
+class Frame(Picture):
+    """The newest of the pictures that an instrument takes: an array with two dimensions of its own."""
+
+    def __init__(self, view: LiveView, choice: Choice) -> None:
+        super().__init__(view, choice)
+        if not isinstance(choice.x, Axis | Span) or not isinstance(choice.outer, Axis | Span):
+            raise TypeError("an image needs an array of two dimensions")
+        self.at = Slice(self._table.group, (), choice.held)
+        self._set_rasters(
+            Raster(coordinates(choice.x), log=self.x.log), Raster(coordinates(choice.outer), log=self.y.log)
+        )
+        self.cells = Cells(self.up.cells, self.across.cells)
+        self.cells.newest = self.up.cells // 2  # the row that a cut shows first: a frame comes at once
+        self._shown: object = None
+
+    def advance(self) -> bool:
+        """Take the newest frame; return whether anything changed. One that is still being sent is sent whole first."""
+        frame = self._table.trace(self._quantity.variable.name)
+        if frame is None or frame is self._shown or (self._shown is not None and self.cells.is_waiting):
+            return False
+        self._shown = frame
+        self.at.select(self.at.indices(self._table.places[-1:]))
+        last = frame.reshape(-1, *frame.shape[-2:])[-1]
+        values = part_of(last, self._quantity.part) if last.dtype.kind == "c" else last
+        binned = _means(_means(values, self.up.cell_of, 0), self.across.cell_of, 1)
+        self.cells.values[:] = np.where(np.abs(binned) < OVERLOAD, binned, np.nan)
+        self.cells.touch_all()
+        self.colours.fit(self.cells.values)
+        return True
+
+
+def _means(values: NDArray[Any], cell_of: NDArray[np.int64], axis: int) -> Floats:  # an array of any numbers
+    """Return the means along `axis` of what falls into each cell."""
+    if (np.diff(cell_of) < 0).any():
+        order = np.argsort(cell_of, kind="stable")
+        values, cell_of = values.take(order, axis), cell_of[order]
+    starts = np.flatnonzero(np.diff(cell_of, prepend=-1))
+    sums = np.add.reduceat(values, starts, axis, dtype=np.float64)
+    return sums / np.expand_dims(np.diff(starts, append=len(cell_of)), 1 - axis)
+
+
 def interpolated(x: Floats, y: Floats, z: Floats, across: Floats, up: Floats) -> Floats:
     """Return z on a grid, linear within Delaunay's triangles of the points; NaN outside, or if all lie on one line."""
     # Matplotlib takes a fifth of a second to import; only adaptive maps need it here.
@@ -270,7 +312,7 @@ def interpolated(x: Floats, y: Floats, z: Floats, across: Floats, up: Floats) ->
 
 def make_picture(view: LiveView, choice: Choice) -> Picture:
     """Return the picture of a choice of such a kind. Raises ValueError for one of lines."""
-    kinds: dict[Kind, type[Picture]] = {Kind.MAP: Grid, Kind.WATERFALL: Waterfall, Kind.MESH: Mesh}
+    kinds: dict[Kind, type[Picture]] = {Kind.MAP: Grid, Kind.WATERFALL: Waterfall, Kind.MESH: Mesh, Kind.IMAGE: Frame}
     if choice.kind not in kinds:
         raise ValueError(f"a choice of {choice.kind} is drawn as lines, not as a picture")
     return kinds[choice.kind](view, choice)

@@ -79,6 +79,7 @@ class _Translation:
         self._parameters = list[str]()
         self._axes = list[str]()
         self._functions = list[_Function | str]()
+        self._level_begins = 0  # how many there were before those of this level
         self._read = set[str]()  # names of records that channels give
         self._timed = session.request.every_s is not None
         self._check()
@@ -129,13 +130,35 @@ class _Translation:
         if not inner and axis is None:
             self._refuse(records[0], "what is recorded once, outside of all sweeps, needs a session of its own")
         per = f", per={axis!r}" if not inner else ""
+        self._level_begins = len(self._functions)
         pending = list[ast.stmt]()
         for node in statements:
             if isinstance(node, ast.AnnAssign):
-                pending = self._record(node, pending, per)
+                pending = self._record(node, self._moved(node, pending, axis), per)
             else:
                 pending.append(node)
         self._leftover(pending, axis, inner)
+
+    def _moved(self, node: ast.AnnAssign, before: list[ast.stmt], axis: str | None) -> list[ast.stmt]:
+        """Give the statements before a channel that is read a place of their own, so that it is registered as it is.
+
+        That is the end of the function before it, or a hook if it is the first one; returns those that found none.
+        """
+        if node.value is not None or not before:
+            return before
+        if len(self._functions) == self._level_begins and axis != "point":
+            self._functions.append(_Function(_hook("before", axis), f"before_{axis or 'all'}", before))
+            return []
+        last = self._functions[-1]
+        assigned = {name for each in before for name in assigned_names(each)}
+        if (
+            isinstance(last, _Function)
+            and isinstance(last.result, ast.Name)
+            and last.result.id not in self._read | assigned
+        ):
+            last.statements += before
+            return []
+        return before
 
     def _record(self, node: ast.AnnAssign, before: list[ast.stmt], per: str) -> list[ast.stmt]:
         name, value = cast(ast.Name, node.target).id, node.value

@@ -164,11 +164,13 @@ async def _resume_cell(shell: InteractiveShell, tasks: Mapping[str, Task], path:
         raise PlanError(
             f"run {stored.run_id} was not begun by a cell; resume it by its session: await labnb.resume(path, session)"
         )
+    told = stored.metadata.get("source_options")
+    options = told if isinstance(told, dict) else {}
     request = Request(
         stored.name,
-        plot=_texts(stored.metadata.get("plot")),
+        plot=_texts(options.get("plot")),
         tasks=_texts(stored.metadata.get("with")),
-        thread=stored.metadata.get("thread") is True,
+        thread=options.get("thread") is True,
     )
     _check_name_is_free(request.name, shell.user_ns)
     filename, source = register_source(shell, request.name, source)

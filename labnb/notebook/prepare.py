@@ -1,7 +1,6 @@
 """From the text of a `%%measure` cell to a job that is checked and ready to run; nothing moves here."""
 
 import ast
-import platform
 import types
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
@@ -14,7 +13,7 @@ from labnb.notebook.cell import compile_cell
 from labnb.notebook.compiled import Cell, ChannelRecord, cell_error, no_unit
 from labnb.notebook.equivalent import CellSession
 from labnb.notebook.pieces import BODY, CHANNELS, SWEEPS
-from labnb.notebook.reachable import find_channels, find_devices, find_instruments
+from labnb.notebook.reachable import find_channels, find_devices, find_instruments, used_parts
 from labnb.notebook.request import Request
 from labnb.notebook.surroundings import Surroundings
 from labnb.notebook.task import known_task
@@ -73,7 +72,8 @@ def prepare(
     channels = _channels(cell, _as_the_cell(functions[CHANNELS]), source, filename)
     swept = (target for each in targets.values() for target in each if target is not None)
     function = _as_the_cell(functions[BODY])
-    instruments = tuple(dict.fromkeys(find_instruments(cell.names, names)))
+    used = used_parts(ast.parse(source), cell.names, names)
+    instruments = tuple(dict.fromkeys(find_instruments(tuple(used), used)))
     body = _bind(cell, function, names, axes, request.every_s, channels)
     job = Job(
         request.name,
@@ -86,7 +86,7 @@ def prepare(
         [companion_of(task, {}) for task in beside],
         targets=targets,
         units={record.name: made for record, made in channels},
-        channels=(*swept, *(made for _, made in channels), *find_channels(cell.names, names)),
+        channels=(*swept, *(made for _, made in channels), *find_channels(tuple(used), used)),
         devices=tuple(find_devices(cell.names, names)),
         apart=request.thread,
         apart_by="--thread",
@@ -131,8 +131,8 @@ def _check_plot(request: Request, cell: Cell) -> None:
         if name not in known:
             told = f"nothing in this cell is called {name!r}; {nearest(name, known)}"
             raise PlanError(f"--plot {','.join(request.plot)}: {told}")
-    if len(request.plot) not in (0, 2, 3):
-        raise PlanError(f"--plot {','.join(request.plot)}: give x,y or, for a map, x,y,colour")
+    if len(request.plot) > 3:
+        raise PlanError(f"--plot {','.join(request.plot)}: give y, or x,y, or, for a map, x,y,colour")
 
 
 def _channels(cell: Cell, evaluate: Callable[[], tuple[object, ...]], source: str, filename: str) -> Named:
@@ -221,12 +221,11 @@ def _bind(
 
 
 def _metadata(request: Request, source: str) -> dict[str, object]:
+    """Return what is kept with the data: that of a session that measures the same, but for the source."""
     return {
         "source": source,
+        "source_options": {"plot": list(request.plot), "thread": request.thread},
         "note": request.note,
         "every_s": request.every_s,
-        "plot": list(request.plot),
         "with": list(request.tasks),
-        "thread": request.thread,
-        "python": platform.python_version(),
     }

@@ -1,5 +1,6 @@
 """What a body can reach by the names that it uses: that is made safe when its run ends."""
 
+import ast
 import sysconfig
 import types
 from collections import deque
@@ -9,6 +10,49 @@ from itertools import islice
 from typing import cast
 
 from labnb.instruments import Channel, Device, Instrument, Meta, connection_of, device_of
+
+
+def used_parts(body: ast.AST, wanted: tuple[str, ...], names: Mapping[str, object]) -> dict[str, object]:
+    """Return what a body uses of the notebook's `names`, by how it is written there.
+
+    Of a bench, or of a mapping or object that holds instruments, that is only what the body takes from it:
+    `bench.oven` leaves the bench's other instruments to other runs. What is used otherwise is used whole.
+    """
+    found = dict[str, object]()
+    taken = {name: _taken(body, name) for name in wanted if name in names}
+    for name, parts in taken.items():
+        value = names[name]
+        held = {f"{name}{written}": _part(value, key) for written, key in parts.items()}
+        narrow = held and all(isinstance(part, Instrument | Channel) for part in held.values())
+        found |= held if narrow and not isinstance(value, Instrument | Channel) else {name: value}
+    return found
+
+
+def _taken(body: ast.AST, name: str) -> dict[str, object]:
+    """Return the attributes and constant keys that are taken from `name`; nothing if it is used in another way too."""
+    parts, uses = dict[str, object](), 0
+    for node in ast.walk(body):
+        match node:
+            case ast.Attribute(value=ast.Name(id=found), attr=attribute) if found == name:
+                parts[f".{attribute}"], uses = attribute, uses - 1
+            case ast.Subscript(value=ast.Name(id=found), slice=ast.Constant(value=key)) if found == name:
+                parts[f"[{key!r}]"], uses = (key,), uses - 1
+            case ast.Name(id=found) if found == name:
+                uses += 1
+            case _:
+                pass
+    return {} if uses else parts
+
+
+def _part(holder: object, key: object) -> object:
+    """Return what `holder.key`, or with `(key,)` what `holder[key]` is, if that can be known without running code."""
+    if isinstance(key, tuple):
+        (place,) = cast("tuple[object]", key)
+        return cast("dict[object, object]", holder).get(place) if type(holder) is dict else None
+    name = str(key)
+    if type(holder).__module__.partition(".")[0] == "labnb":  # a bench: it connects what is used
+        return getattr(holder, name, None)
+    return getattr(holder, "__dict__", {}).get(name)
 
 
 def find_instruments(wanted: tuple[str, ...], names: Mapping[str, object]) -> Iterator[Instrument]:

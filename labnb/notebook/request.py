@@ -17,7 +17,7 @@ NAME            what the run is called, and the variable that holds it afterward
 --for 5s        how long (with --every)
 --thread        a body with `await` runs on a loop of its own in a thread: other cells that compute do not hold it up
                 (a body without `await` always does); what it awaits must not belong to the notebook's loop
---plot X,Y      which variables the live figure shows
+--plot X,Y      which variables the live figure shows: Y alone, Y over X, or X,Y,COLOUR for a map
 --note TEXT     kept with the data
 --tag TAG       marks the run: labnb.runs(tag="good") finds it
 --store FOLDER  where runs are kept (default: $LABNB_DATA or ./labnb-data)

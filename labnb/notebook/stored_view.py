@@ -16,8 +16,9 @@ if TYPE_CHECKING:
 
 def stored_view(run: StoredRun) -> LiveView:
     """Return what a stored run measured. Raises RecordError if it cannot be read."""
-    source = run.metadata.get("source")
-    return dataset_view(run.data, _chosen(source) if isinstance(source, str) else ())
+    told, source = run.metadata.get("chosen"), run.metadata.get("source")
+    chosen = tuple(map(str, told)) if isinstance(told, list) else ()
+    return dataset_view(run.data, chosen or (_chosen(source) if isinstance(source, str) else ()))
 
 
 def dataset_view(data: "xr.Dataset", chosen: tuple[str, ...] = ()) -> LiveView:

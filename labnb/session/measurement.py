@@ -424,7 +424,7 @@ class MeasurementSession:
             functions.awaiting,
             axes,
             self._gear.ours,
-            self._metadata(),
+            self._metadata(interval),
             [companion_of(task, {**instruments, "ctx": walk.ctx}) for task in self._tasks.values()],
             targets=targets,
             channels=self._channels(targets),
@@ -471,11 +471,14 @@ class MeasurementSession:
         for task in self._tasks.values():
             task.check(dict.fromkeys([*instruments, "ctx", "stop"]), "no instrument")
 
-    def _metadata(self) -> dict[str, object]:
+    def _metadata(self, interval: float | None) -> dict[str, object]:
+        """Return what is kept with the data: that of a cell that measures the same, but for the source."""
         functions: list[Registered] = [*self._acquires.values(), *self._tasks.values(), *self._hooks.values()]
         described: dict[str, object] = {} if self._bench is None else {"bench": self._bench.describe()}
         sources = {function.name: source_of(function.function) for function in functions}
-        return {"description": self.description, "source": sources, **described}
+        sources |= {name: f"channel {read.channel.name}" for name, read in self._acquires.items() if read.channel}
+        common = {"note": self.description, "every_s": interval, "with": list(self._tasks)}
+        return {"source": sources, "source_options": {}, **common, **described}
 
 
 def resume(run: "Run | str | os.PathLike[str]", session: MeasurementSession | None = None) -> Any:  # an awaitable Run

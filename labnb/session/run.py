@@ -13,6 +13,7 @@ from typing import TYPE_CHECKING, Any, cast
 
 from labnb.core import (
     ABSENT,
+    AdaptiveAxis,
     Event,
     Group,
     LifecycleError,
@@ -492,6 +493,9 @@ def _resumed(folder: Path, job: Job) -> Recorder:
 
 def _metadata(job: Job) -> dict[str, object]:
     described = {**job.metadata, "instruments": snapshots(job.instruments, job.channels, job.devices)}
+    chosen = [name for axis in job.axes.values() if isinstance(axis, AdaptiveAxis) for name in axis.chosen]
+    if chosen:
+        described["chosen"] = chosen
     if job.channels:
         described["channels"] = [one.snapshot() for one in dict.fromkeys(job.channels)]
     return described

@@ -3,7 +3,7 @@
 import pytest
 
 from labnb.core import Axis, Group, OpenAxis, PlanError, Span, Variable
-from labnb.live import Kind, Part, choose
+from labnb.live import Kind, Part, alternatives, choose
 
 T = Axis("temperature", (280.0, 300.0), "K")
 V = Axis("voltage", tuple(range(50)), "V")
@@ -12,6 +12,8 @@ TIME = OpenAxis("time", 0.25, "s")
 CURRENT = Variable("current", "A")
 STAGE = Variable("stage", "K")
 TRACE = Variable("trace", "V", "<f8", (Span("sample", 100),))
+ROWS, COLUMNS = Axis("y", (0.0, 0.5, 1.0), "mm"), Span("x", 4)
+FRAME = Variable("counts", "", "<u2", (ROWS, COLUMNS))
 
 
 def _names(choice):
@@ -33,6 +35,10 @@ def _names(choice):
         ((V,), (TRACE,), Kind.WATERFALL, TRACE.dims[0], V),
         ((TIME,), (TRACE,), Kind.WATERFALL, TRACE.dims[0], TIME),
         ((V,), (TRACE, CURRENT), Kind.LINES, V, None),
+        ((), (FRAME,), Kind.IMAGE, COLUMNS, ROWS),
+        ((W, V), (FRAME,), Kind.IMAGE, COLUMNS, ROWS),
+        ((TIME,), (FRAME,), Kind.IMAGE, COLUMNS, ROWS),
+        ((V,), (FRAME, CURRENT), Kind.LINES, V, None),
     ],
 )
 def test_the_axes_decide(axes, variables, kind, x, outer):
@@ -74,6 +80,27 @@ def test_plot_asks_for_lines_over_any_axis_or_variable():
     assert (transposed.kind, transposed.x, transposed.outer) == (Kind.FAMILY, W, T)
 
 
+def test_plot_of_one_asks_for_the_figure_that_suits_it():
+    group = Group(0, (W, V), (CURRENT, STAGE, TRACE, FRAME))
+    assert choose([group], ("counts",)).kind is Kind.IMAGE
+    assert _names(choose([group], ("stage",))) == [["stage"]]
+    assert choose([group], ("trace",)).kind is Kind.WATERFALL
+    assert choose([group], ("x", "y", "counts")) == choose([group], ("counts",))
+
+
+def test_arrays_of_other_dimensions_can_be_turned_to():
+    other = Variable("spectrum", "V", "<f8", (Span("f", 7),))
+    group = Group(0, (V,), (TRACE, FRAME, other))
+    found = alternatives([group], choose([group]))
+    assert [(one.kind, _names(one)[0][0]) for one in found] == [
+        (Kind.WATERFALL, "trace"),
+        (Kind.TRACE, "trace"),
+        (Kind.IMAGE, "counts"),
+        (Kind.WATERFALL, "spectrum"),
+        (Kind.TRACE, "spectrum"),
+    ]
+
+
 def test_plot_of_three_asks_for_a_map():
     choice = choose([Group(0, (T, V), (CURRENT,))], ("temperature", "voltage", "current"))
     assert (choice.kind, choice.x, choice.outer) == (Kind.MAP, T, V)
@@ -84,7 +111,8 @@ def test_plot_of_three_asks_for_a_map():
     [
         (("voltage", "curent"), "did you mean 'current'"),
         (("volts", "current"), "did you mean 'voltage'"),
-        (("voltage",), "give two names"),
+        (("voltage",), "is not a recorded variable"),
+        ((), "give one name"),
         (("voltage", "voltage", "current"), "two different axes"),
         (("voltage", "temperature"), "there are stage, current"),
     ],

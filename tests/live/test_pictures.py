@@ -145,3 +145,52 @@ def test_every_quantity_and_way_to_show_it_can_be_turned_to():
     assert [one.kind for one in found] == [Kind.FAMILY, Kind.MAP, Kind.WATERFALL, Kind.TRACE]
     outer = Group(1, (Axis("t", (1.0, 2.0)),), (Variable("stage", "K"),))
     assert alternatives([group, outer], found[0])[-1].group == 1
+
+
+def _frames(rows, columns, dtype="<u2"):
+    return Group(0, (V,), (Variable("counts", "", dtype, (rows, columns)),))
+
+
+def test_the_newest_frame_of_a_camera_is_shown_with_its_own_axes():
+    rows, columns = Axis("y", (3.0, 2.0, 1.0), "mm"), Span("x", 4)
+    view = _view(_frames(rows, columns))
+    image = make_picture(view, choose(view.groups))
+    assert not image.advance()
+    for k in range(5):
+        view.put(Point(0, k, (np.arange(12, dtype=np.uint16).reshape(3, 4) * k,), 0))
+    view.drain()
+    assert image.advance()
+    assert not image.advance()
+    # The axis goes downwards: the first row of the array is the highest of the picture.
+    assert image.cells.values.tolist() == (4 * np.arange(12).reshape(3, 4)[::-1]).tolist()
+    assert image.up.centres.tolist() == [1.0, 2.0, 3.0]
+    assert image.at.text == "voltage = 0.4 V"
+    assert image.value_at(0.0, 3.0) == (0.0, 3.0, 0.0)
+
+
+def test_a_frame_that_is_being_sent_is_sent_whole_before_the_next():
+    view = _view(_frames(Span("y", 40), Span("x", 50)))
+    image, page = make_picture(view, choose(view.groups)), np.full((40, 50), np.nan)
+    for k in range(40):
+        view.put(Point(0, k % 30, (np.full((40, 50), k, np.uint16),), 0))
+        view.drain()
+        image.advance()
+        unpack(image.cells.patches(500), page)
+        if not image.cells.is_waiting:
+            assert len(np.unique(page)) == 1
+    assert np.nanmax(page) > 20
+
+
+@pytest.mark.parametrize("shape", [(2048, 1537), (7, 5), (600, 1), (2, 30, 40)])
+def test_a_large_frame_is_binned_to_its_means_and_of_a_stack_the_last_is_shown(shape):
+    dims = tuple(Span("zyx"[-len(shape) :][k], size) for k, size in enumerate(shape))
+    view = _view(Group(0, (), (Variable("counts", "", "<c16", dims),)))
+    image = make_picture(view, choose(view.groups))
+    values = np.random.default_rng(1).normal(size=shape) + 5j
+    view.put(Point(0, 0, (values,), 0))
+    view.drain()
+    assert image.advance()
+    shown = np.abs(values).reshape(-1, *shape[-2:])[-1]
+    assert image.cells.values.shape == tuple(min(500, size) for size in shape[-2:])
+    rows, columns = image.up.cell_of == 0, image.across.cell_of == 0
+    assert image.cells.values[0, 0] == pytest.approx(shown[rows][:, columns].mean(1).mean())

@@ -3,6 +3,7 @@
 import numpy as np
 import pytest
 
+from labnb import Measurement, sweep
 from labnb.core import Axis, Group, LabnbError, PlanError, Span, State, Variable
 from labnb.live import Kind, choose
 from labnb.notebook.exploring import Exploration
@@ -35,6 +36,16 @@ def test_a_stored_run_is_shown_as_it_was_live(stored):
     assert table.column("z").tolist() == pytest.approx([k * 1e-9 for k in range(20)])
     assert table.trace("trace").tolist() == [19.0] * 4
     assert len(view.groups) == 2
+
+
+async def test_an_adaptive_run_of_a_session_is_a_mesh_as_it_was_live(tmp_path):
+    async with Measurement("mesh", store=tmp_path) as session:
+        session.parameter(("a", "b"), sweep.adaptive((0, 1), (-2, 2), ("V", "T"), most=30))
+        session.acquire(name="z", unit="A")(lambda a, b: a * b)
+        run = await session.run()
+    choice = choose(stored_view(open_run(run.path)).groups)
+    assert (choice.kind, choice.x.name, choice.outer.name) == (Kind.MESH, "a", "b")
+    assert [q.name for q in choice.ys] == ["z"]
 
 
 def test_exploring_says_what_cannot_be_drawn(stored):

@@ -154,7 +154,7 @@ async def test_the_same_sweep_by_panel_cell_and_measurement_gives_identical_data
         by_session = await session.run()
 
     first, *others = (told(run.path) for run in (by_panel, by_cell, by_session))
-    assert first["points"] == 5
+    assert first["labnb"]["points"] == 5
     for other in others:
         assert other["data"].keys() == first["data"].keys()
         assert other == first
@@ -162,10 +162,17 @@ async def test_the_same_sweep_by_panel_cell_and_measurement_gives_identical_data
 
 
 def told(path):
-    """Return all that a dataset is, but for times, identity and source; measured noise is told by its shape."""
+    """Return all that a dataset is, but for times, identity and source; what is measured with noise, by its shape."""
     data = xr.open_zarr(path / "data.zarr")
     attributes = dict(data.attrs)
     own = json.loads(attributes.pop("labnb"))
+    for key in ("run", "created", "last_point"):
+        del own[key]
+    for key in ("source", "source_options"):
+        del own["metadata"][key]
+    for each in (*own["metadata"]["channels"], own["metadata"]["instruments"]["oven"]):
+        for key in ("value", "values"):  # what was last read
+            each.pop(key, None)
     described = {
         str(name): (
             v.dims,
@@ -176,7 +183,7 @@ def told(path):
         )
         for name, v in data.variables.items()
     }
-    return {"attributes": attributes, "points": own["points"], "state": own["state"], "data": described}
+    return {"attributes": attributes, "labnb": own, "data": described}
 
 
 async def test_the_copied_cell_run_again_gives_the_same_plan(bench, tmp_path):
@@ -215,6 +222,29 @@ async def test_a_second_start_while_it_measures_changes_nothing_and_closing_stop
     assert run.state is State.STOPPED
     await settle()
     assert not panel._tasks
+
+
+async def test_two_panels_measure_with_one_bench_as_long_as_their_instruments_differ(bench, tmp_path):
+    panel = await filled(bench, tmp_path, "oven.setpoint", ["oven.temperature"], start="280", stop="300")
+    panel.dwell.value = "10"
+    await settle()
+    panel.start.click()
+    await settle()
+    other = await filled(bench, tmp_path, "psu.channel(2).voltage", ["psu.channel(2).voltage"], name="other")
+    await finish(other)
+    assert other.run.state is State.DONE
+    assert set(other.run.stored.metadata["instruments"]) == {"psu"}
+    panel.run.stop()
+    await panel.run
+    for each in (panel, other):
+        each.close()
+
+
+async def test_every_instrument_of_the_demo_bench_is_offered_also_those_that_were_not_used(bench, tmp_path):
+    panel = SweepPanel(bench, store=tmp_path)
+    owners = {each.label.partition(".")[0] for each in panel.offers}
+    assert owners == {"psu", "dmm", "oven", "load", "scope", "awg", "smu"}
+    panel.close()
 
 
 async def test_an_instrument_that_another_run_uses_is_told_not_taken(bench, tmp_path):

@@ -110,3 +110,14 @@ def test_the_summary_says_it_in_one_line(changes, line):
     from dataclasses import replace
 
     assert summary_line(replace(SHOT, **changes)) == line
+
+
+def test_the_newest_frame_of_a_camera_is_kept():
+    view = LiveView()
+    view.declare(Group(0, (V,), (Variable("counts", "", "<u2", (Axis("y", (0.0, 1.0)), Axis("x", (0.0, 1.0)))),)))
+    view.put(Point(0, 0, (np.array([[9, 9], [9, 9]], np.uint16),), 0))
+    view.put(Point(0, 1, (np.array([[0, 0], [7, 7]], np.uint16),), 0))
+    view.drain_all()
+    pixels = _pixels(frozen_picture(view, choose(view.groups), SHOT))
+    assert tuple(pixels[200, 900]) == (253, 231, 37)
+    assert tuple(pixels[500, 900]) == (68, 1, 84)

@@ -1,11 +1,13 @@
 """Which instruments a body can reach: those are made safe when its run ends."""
 
+import ast
 import functools
+from types import SimpleNamespace
 
 import pytest
 
-from labnb.instruments import demo
-from labnb.notebook.reachable import find_instruments
+from labnb.instruments import Instrument, demo
+from labnb.notebook.reachable import find_instruments, used_parts
 from labnb.sim import demo_bench, register
 
 
@@ -75,3 +77,20 @@ def test_an_instrument_is_found_whatever_holds_it(bench, held):
 def test_instruments_that_the_body_does_not_name_are_left_alone(bench):
     names = {"dmm": bench.dmm, "psu": bench.psu, "demo": demo, "pytest": pytest, "wrap": functools.wraps}
     assert list(find_instruments(("dmm", "demo", "pytest", "wrap", "unknown"), names)) == [bench.dmm]
+
+
+def test_of_a_bench_only_what_the_body_takes_from_it_is_used():
+    psu, oven = Instrument("psu"), Instrument("oven")
+    rig = SimpleNamespace(psu=psu, oven=oven, label="x")
+    names = {"rig": rig, "things": {"psu": psu, "oven": oven}, "psu": psu}
+
+    def used(source):
+        wanted = tuple(name for name in names if name in source)
+        return used_parts(ast.parse(source), wanted, names)
+
+    assert used("rig.oven.go(1)\nrig.oven.rest()") == {"rig.oven": oven}
+    assert used("things['oven'].go(1)") == {"things['oven']": oven}
+    for whole in ("rig.oven.go(1)\nf(rig)", "rig.label", "rig.nothing"):
+        assert used(whole) == {"rig": rig}
+    assert used("things[k]") == {"things": names["things"]}
+    assert used("psu.name") == {"psu": psu}

@@ -103,7 +103,7 @@ class LiveFigure:
 
     def _make_slices(self) -> list[widgets.Widget]:
         """Return a chooser for each axis that the figure does not show, where all of it is kept."""
-        if self.choice.kind in {Kind.TRACE, Kind.STRIP}:
+        if self.choice.kind in {Kind.TRACE, Kind.STRIP, Kind.IMAGE}:
             return []
         axes = _hidden_axes(self._view, self.choice)
         held = self.choice.held or (_NEWEST,) * len(axes)

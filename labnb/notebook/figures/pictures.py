@@ -45,7 +45,7 @@ class PicturePlot:
             on_wish,
             height=FIGURE_PX if self._cut is None else FIGURE_PX - CUT_PX // 2,
             css_class="labnb-map",
-            label=f"map of {self._picture.name}",
+            label=f"{choice.kind} of {self._picture.name}",
             **({} if self._cut is None else {"bottom": _BOTTOM}),
         )
         self._overlaid = [
@@ -65,8 +65,8 @@ class PicturePlot:
 
     @property
     def follows(self) -> bool | None:
-        """Whether the cut follows the newest row; None if there is no cut."""
-        return None if self._cut is None else self._cut.picked is None
+        """Whether the cut follows the newest row; None if there is no cut, or no row is newer than the others."""
+        return None if self._cut is None or self._choice.kind is Kind.IMAGE else self._cut.picked is None
 
     def follow(self) -> None:
         """Let the cut follow the newest row."""
