@@ -9,7 +9,7 @@ if TYPE_CHECKING:
     from labnb.sharing.async_reservations import AsyncHeld, AsyncReservationClient
     from labnb.sharing.finding import find_service, journal_of, published, service_folder, start_service
     from labnb.sharing.gateway_serving import SafeState, gateway
-    from labnb.sharing.outlets import Outlet, origin, outlets
+    from labnb.sharing.gateway_outlets import Outlet, origin, outlets
     from labnb.sharing.pin_map import PinMap
     from labnb.sharing.pin_map_client import AsyncPinMapClient, PinMapClient
     from labnb.sharing.pin_map_xml import read_pin_map
@@ -25,7 +25,7 @@ _PLACES = {
     "AsyncReservationClient": "async_reservations",
     "Held": "reservations",
     "Holder": "table",
-    "Outlet": "outlets",
+    "Outlet": "gateway_outlets",
     "PinMap": "pin_map",
     "PinMapClient": "pin_map_client",
     "Place": "places",
@@ -38,8 +38,8 @@ _PLACES = {
     "find_service": "finding",
     "gateway": "gateway_serving",
     "journal_of": "finding",
-    "origin": "outlets",
-    "outlets": "outlets",
+    "origin": "gateway_outlets",
+    "outlets": "gateway_outlets",
     "place": "places",
     "published": "finding",
     "read_pin_map": "pin_map_xml",

@@ -20,7 +20,7 @@ from functools import partial
 from labnb.core import LinkError, LinkTimeout
 from labnb.sharing.gateway_messages import Message, Messages
 from labnb.sharing.gateway_port import VisaPort
-from labnb.sharing.outlets import Outlet, announced
+from labnb.sharing.gateway_outlets import Outlet, announced
 
 HOST = "127.0.0.1"
 _CHUNK = 2**16
