@@ -143,7 +143,7 @@ def locate(
     address: str | None = None,
     driver: Key | None = None,
     visa_library: str | None = None,
-    **_: object,
+    **_options: object,
 ) -> tuple[str, str]:
     """Return the VISA address, in its one spelling, and the library of what `connect` would connect, or has connected.
 
@@ -156,8 +156,8 @@ def locate(
         owned = {id(made): where for where, made in _live.items()}
         owned |= {id(made): where for where, (made, _) in _foreign.items()}
     if id(thing) in owned:
-        _, library, found = owned[id(thing)]
-        return found, library
+        where = owned[id(thing)]
+        return where[2], where[1]
     found = str(getattr(thing, "address", "") or getattr(resource_of(thing), "resource_name", "") or "")
     return (canonical(found) if found else ""), ""
 

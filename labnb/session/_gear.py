@@ -1,6 +1,5 @@
 """The instruments of one session: by alias, whoever has connected them."""
 
-import asyncio
 from collections.abc import Collection, Mapping
 from typing import Any, final
 

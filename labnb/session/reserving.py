@@ -164,9 +164,9 @@ class _Asking:
         from labnb.sharing import ReservationClient
 
         client = self._client = ReservationClient(note=own_note())
+        if self._given_up:
+            client.close()  # it can reserve nothing any more, and says so
         try:
-            if self._given_up:
-                raise ReservationLost("nobody waits for it any more")
             held = client.reserve(wanted, timeout=self._timeout_s, on_wait=_tell)
         except BaseException:
             client.close()
@@ -231,7 +231,7 @@ class Reserve:
         self._reserving = Reserving()
 
     def _names(self) -> dict[str, Any]:
-        return {(each if isinstance(each, str) else resource_of(each)): each for each in _unfolded(self._things)}
+        return {_name(each): each for each in _unfolded(self._things)}
 
     def _guard(self, names: dict[str, Any]) -> Self:
         for name, thing in names.items():
@@ -269,9 +269,9 @@ class Reserve:
 
 
 def reserve(*things: Any, wait: Patience = True) -> Reserve:  # Any: instruments of any kind
-    """Reserve instruments for a block: `async with reserve(psu, dmm): ...`; in a script `with reserve(psu): ...`.
+    """Hold instruments for a block: `async with labnb.reserve(psu, dmm):`; in a script `with labnb.reserve(psu):`.
 
-    `things` are instruments of whatever driver, benches (all of their instruments), or names of your own as texts. All
+    `things` are instruments of whatever driver, benches (all of their instruments), VISA addresses, or names of your own. All
     are reserved at once, as soon as they are free; `wait` says for how long to queue, in s. Meanwhile it is shown who has
     them. If they are taken away, labnb's instruments, and channels of other people's, raise ReservationLost at the next
     exchange, and the block's end does otherwise. Raises Reserved after `wait`.
@@ -279,6 +279,11 @@ def reserve(*things: Any, wait: Patience = True) -> Reserve:  # Any: instruments
     if not things:
         raise PlanError("reserve what? give instruments, benches, or names")
     return Reserve(things, wait)
+
+
+def _name(thing: Any) -> str:  # Any: as above
+    """Return what `thing` is reserved by: a text is a name of its own, unless it is an address."""
+    return thing if isinstance(thing, str) and "::" not in thing else resource_of(thing)
 
 
 def _unfolded(things: Iterable[Any]) -> list[Any]:  # Any: as above

@@ -8,8 +8,8 @@ from typing import TYPE_CHECKING
 if TYPE_CHECKING:
     from labnb.sharing.async_reservations import AsyncHeld, AsyncReservationClient
     from labnb.sharing.finding import find_service, journal_of, published, service_folder, start_service
-    from labnb.sharing.gateway_serving import SafeState, gateway
     from labnb.sharing.gateway_outlets import Outlet, origin, outlets
+    from labnb.sharing.gateway_serving import SafeState, gateway
     from labnb.sharing.pin_map import PinMap
     from labnb.sharing.pin_map_client import AsyncPinMapClient, PinMapClient
     from labnb.sharing.pin_map_xml import read_pin_map

@@ -1,4 +1,4 @@
-"""Where a program message ends in a stream of bytes, and whether it is answered. Pure: bytes in, messages out.
+r"""Where a program message ends in a stream of bytes, and whether it is answered. Pure: bytes in, messages out.
 
     VOLT 1\n  *IDN?\n  DISP:TEXT "why?"\n  DATA:ARB x,#211 a\nb"c;d?'e\n
     ────────  ───────  ──────────────────  ─────────────────────────────  four messages, of which one asks

@@ -19,8 +19,8 @@ from functools import partial
 
 from labnb.core import LinkError, LinkTimeout
 from labnb.sharing.gateway_messages import Message, Messages
-from labnb.sharing.gateway_port import VisaPort
 from labnb.sharing.gateway_outlets import Outlet, announced
+from labnb.sharing.gateway_port import VisaPort
 
 HOST = "127.0.0.1"
 _CHUNK = 2**16
@@ -113,7 +113,7 @@ class _Counter:
     async def serve(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
         """Serve one client until it leaves."""
         task = asyncio.current_task()
-        assert task is not None  # noqa: S101  for the type: this is a coroutine
+        assert task is not None
         self._clients[task] = writer
         try:
             await self._converse(reader, writer)

@@ -6,4 +6,13 @@ from labnb.notebook.panels.runs import RunsPanel
 from labnb.notebook.panels.sweep import SweepPanel
 from labnb.notebook.panels.tasks import TasksPanel, tasks
 
-__all__ = ["InstrumentPanel", "ReservationsPanel", "RunsPanel", "SweepPanel", "TasksPanel", "panel", "reservations", "tasks"]
+__all__ = [
+    "InstrumentPanel",
+    "ReservationsPanel",
+    "RunsPanel",
+    "SweepPanel",
+    "TasksPanel",
+    "panel",
+    "reservations",
+    "tasks",
+]

@@ -16,7 +16,7 @@ from labnb.notebook.panels._door import Panel
 from labnb.session import release_own
 
 if TYPE_CHECKING:  # what they need is loaded when there is a service to ask
-    from labnb.sharing import AsyncReservationClient, Holder, Queued, Reservation, Situation
+    from labnb.sharing import AsyncReservationClient, Holder, Queued, Reservation
 
 _AGAIN_S = 1.0
 _NOBODY = "nobody has reserved anything; Bench.open(..., reserve=True) or labnb.reserve(...) does"
@@ -32,7 +32,7 @@ class ReservationsPanel(Panel):
 
     def __init__(self) -> None:
         super().__init__("the panel of reservations")
-        self._client: "AsyncReservationClient | None" = None
+        self._client: AsyncReservationClient | None = None
         self._lines: tuple[Line, ...] = ()
         self._place = widgets.VBox(layout={"overflow": "visible"})
         title = _look.text("labnb-title", value="Reservations<small>who has which instruments, and who waits</small>")
