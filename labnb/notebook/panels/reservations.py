@@ -87,7 +87,7 @@ class ReservationsPanel(Panel):
         if not some_held and not queue:
             yield _look.text("labnb-empty", value=_NOBODY)
         for each in queue:
-            yield _look.row([_look.text("labnb-grow", value=_waiting(each))], "labnb-line")
+            yield _look.row([_look.text("labnb-grow", "labnb-plan", value=_waiting(each))], "labnb-line")
 
     def post(self, act: object, *args: object) -> None:
         """Have `act` done on the loop, and show what came of it."""
@@ -121,7 +121,7 @@ class Line:
         self._question = _look.text("labnb-bad", value="✗ what is measured there now will fail")
         self._asked = (self._question, self.yes_button, self.no_button)
         self._usual = (self.release_button,) if own else (self.take_button,)
-        self._text = _look.text("labnb-grow", value=_having(reservation, own))
+        self._text = _look.text("labnb-grow", "labnb-plan", value=_having(reservation, own))
         self.widget = _look.row([self._text, *self._usual], "labnb-line")
 
     def _posting(self, act: object) -> "_Post":
@@ -169,4 +169,4 @@ def _who(holder: "Holder") -> str:
 
 def _told(resources: tuple[str, ...], text: str) -> str:
     name = html.escape(", ".join(resources))
-    return f'<span class="labnb-name">{name}</span> <span role="status" aria-live="polite">{html.escape(text)}</span>'
+    return f'<span class="labnb-name">{name}</span>\n<span role="status" aria-live="polite">{html.escape(text)}</span>'
