@@ -11,10 +11,10 @@ if TYPE_CHECKING:
     from labnb.core import sweep
     from labnb.instruments import Instrument, Meta, Parameter, channel, connect
     from labnb.instruments import demo as demo_bench
-    from labnb.notebook.panels import RunsPanel, SweepPanel, panel, tasks
+    from labnb.notebook.panels import RunsPanel, SweepPanel, panel, reservations, tasks
     from labnb.record import export, load, ragged, runs
     from labnb.remote import AsyncSession, RemoteObserver
-    from labnb.session import Bench, Measurement, resume
+    from labnb.session import Bench, Measurement, reserve, resume
 
 __version__ = "0.1.0"
 
@@ -35,6 +35,8 @@ _PLACES = {
     "load": ("labnb.record", "load"),
     "panel": ("labnb.notebook.panels", "panel"),
     "ragged": ("labnb.record", "ragged"),
+    "reservations": ("labnb.notebook.panels", "reservations"),
+    "reserve": ("labnb.session", "reserve"),
     "resume": ("labnb.session", "resume"),
     "runs": ("labnb.record", "runs"),
     "sweep": ("labnb.core", "sweep"),
@@ -58,6 +60,8 @@ __all__ = [
     "load",
     "panel",
     "ragged",
+    "reservations",
+    "reserve",
     "resume",
     "runs",
     "sweep",

@@ -4,7 +4,7 @@ import argparse
 import sys
 from collections.abc import Sequence
 
-from labnb.cli import docs, export, monitor, publish, recover, runs, serve
+from labnb.cli import docs, export, gateway, monitor, publish, recover, runs, serve
 from labnb.core import LabnbError
 
 
@@ -42,7 +42,7 @@ def _parser() -> argparse.ArgumentParser:
     doctor.add_argument("--json", action="store_true", help="for programs")
     doctor.set_defaults(run=_doctor)
 
-    for module in (runs, recover, export, publish, monitor, serve, docs):
+    for module in (runs, recover, export, publish, monitor, gateway, serve, docs):
         module.add_command(commands)
     return parser
 

@@ -13,7 +13,7 @@ if TYPE_CHECKING:
 def add_command(commands: "_SubParsersAction[argparse.ArgumentParser]") -> None:
     """Describe the command to the parser."""
     parser = commands.add_parser("serve", help="keep reservations of instruments, for all kernels of this machine")
-    parser.add_argument("--port", type=_port, default=0, help="of 127.0.0.1 (default: any that is free)")
+    parser.add_argument("--port", type=port_number, default=0, help="of 127.0.0.1 (default: any that is free)")
     parser.add_argument(
         "--folder", type=Path, help="journal and address are kept there (default: $LABNB_SHARING or the runtime folder)"
     )
@@ -46,7 +46,8 @@ async def _serve(port: int, folder: Path) -> None:
             await ended.wait()
 
 
-def _port(text: str) -> int:
+def port_number(text: str) -> int:
+    """Return the port that an argument names; 0 is any."""
     if not text.isdecimal() or int(text) > 65535:
         raise argparse.ArgumentTypeError(f"{text!r} is not a port; give a number from 1 to 65535, or 0 for any")
     return int(text)

@@ -11,8 +11,9 @@ from labnb.instruments.connect import (
     disconnect,
     live_devices,
     live_instruments,
+    locate,
 )
-from labnb.instruments.connections import connection_of
+from labnb.instruments.connections import connection_of, permit
 from labnb.instruments.devices import Device, device_of
 from labnb.instruments.drivers import (
     ElectronicLoad,
@@ -102,6 +103,8 @@ __all__ = [
     "is_channel",
     "live_devices",
     "live_instruments",
+    "locate",
+    "permit",
     "scaled",
     "through",
     "watching",

@@ -135,6 +135,33 @@ def live_devices() -> tuple[object, ...]:
         return tuple(made for key, (made, resource) in _foreign.items() if key[0] is clock and is_open(resource))
 
 
+def locate(
+    thing: Any,  # Any: other people's drivers have no class in common
+    /,
+    *,
+    simulate: bool | None = None,
+    address: str | None = None,
+    driver: Key | None = None,
+    visa_library: str | None = None,
+    **_options: object,
+) -> tuple[str, str]:
+    """Return the VISA address, in its one spelling, and the library of what `connect` would connect, or has connected.
+
+    "" for what has no address. Raises InstrumentError for a key that does not exist.
+    """
+    if isinstance(thing, str | type):
+        place = _place(thing, simulate, address, visa_library or (DEMO_LIBRARY if simulate else ""), driver)
+        return canonical(place.address), place.library
+    with _lock:
+        owned = {id(made): where for where, made in _live.items()}
+        owned |= {id(made): where for where, (made, _) in _foreign.items()}
+    if id(thing) in owned:
+        where = owned[id(thing)]
+        return where[2], where[1]
+    found = str(getattr(thing, "address", "") or getattr(resource_of(thing), "resource_name", "") or "")
+    return (canonical(found) if found else ""), ""
+
+
 def disconnect(instrument: Any) -> None:  # Any: other people's drivers have no class in common
     """End the connection of what `connect` has returned, of whatever driver; labnb's leave their outputs as they are.
 

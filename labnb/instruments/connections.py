@@ -7,7 +7,7 @@ opened one address.
 import inspect
 import threading
 import weakref
-from collections.abc import Hashable, Iterator
+from collections.abc import Callable, Hashable, Iterator
 from typing import cast
 
 from labnb.instruments.lane import Lane
@@ -116,6 +116,14 @@ _registry = _Registry()
 def lane_of(owner: object) -> Lane:
     """Return the one lane of the connection `owner`; a labnb instrument's is its own."""
     return _registry.lane_of(owner)
+
+
+def permit(thing: object, check: Callable[[], None] | None) -> None:
+    """Have `check` called before each exchange with `thing`, an instrument of whatever driver; what it raises forbids it.
+
+    Of other people's drivers that is what goes through channels; what you call yourself does not ask. None: allow all.
+    """
+    lane_of(connection_of(thing)).permit = check
 
 
 def key_of(owner: object) -> Hashable:

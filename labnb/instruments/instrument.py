@@ -309,7 +309,7 @@ class Instrument(Holding):
         Raises what an earlier action failed with if nobody has awaited it.
         """
         if not self.lane.closed:
-            self.lane.call(self.link.close)
+            self.lane.call_anyway(self.link.close)
             self.lane.close()
             if (lost := self.lane.unclaimed()) is not None:
                 raise lost

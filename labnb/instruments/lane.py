@@ -33,7 +33,7 @@ class Job(Generic[T]):
     """
 
     __slots__ = (
-        "_context", "_done", "_lane", "_value", "_waiters", "_work", "asked", "begun", "claimed", "dropped", "error",
+        "_context", "_done", "_lane", "_value", "_waiters", "_work", "anyway", "asked", "begun", "claimed", "dropped", "error",
         "number", "turn",
     )  # fmt: skip
 
@@ -50,6 +50,7 @@ class Job(Generic[T]):
         self.number = 0
         self.turn: Turn | None = None
         self.begun = False
+        self.anyway = False  # also where the lane's permission is withdrawn
         self.asked = getattr(_here, "lane", None) is not None  # by a job in another lane
 
     @property
@@ -60,7 +61,10 @@ class Job(Generic[T]):
     def do(self) -> None:
         """Do the work; called once, by the lane's thread."""
         self.begun = True
+        permit = self._lane.permit
         try:
+            if permit is not None and not self.anyway:
+                permit()
             self._value = self._context.run(cast(Callable[[], T], self._work))
         except BaseException as error:  # noqa: BLE001  whatever it is belongs to the caller, who gets it from outcome()
             self.error = error
@@ -190,6 +194,7 @@ class Lane:
         self.name = name
         self._jobs: SimpleQueue[Job[object] | None] = SimpleQueue()
         self.lock = threading.Lock()
+        self.permit: Callable[[], None] | None = None  # raises where nothing more may be exchanged
         self._closed = False
         self._count = 0
         self._last: Job[object] | None = None  # once it is closed: what ends behind all others
@@ -224,9 +229,13 @@ class Lane:
         """Do `fn(*args)` in the lane and await it. Cancelling stops the waiting, not the exchange."""
         return await self._queue(partial(fn, *args, **kwargs), claimed=True).wait_async()
 
-    def _queue(self, work: Callable[[], T], *, claimed: bool) -> Job[T]:
+    def call_anyway(self, fn: Callable[[], T]) -> T:
+        """Do the same even if `permit` refuses: it ends the connection, and exchanges nothing."""
+        return self._queue(fn, claimed=True, anyway=True).wait()
+
+    def _queue(self, work: Callable[[], T], *, claimed: bool, anyway: bool = False) -> Job[T]:
         job = Job(work, self)
-        job.claimed = claimed
+        job.claimed, job.anyway = claimed, anyway
         if self.inside:
             job.do()
             return job
@@ -294,6 +303,7 @@ class Lane:
             if not self._closed:
                 self._closed = True
                 self._last = Job(_nothing, self)
+                self._last.anyway = True
                 self._put(self._last)
                 self._jobs.put(None)
         if self._last is not None and not self.inside:

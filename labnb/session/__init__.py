@@ -11,6 +11,7 @@ from labnb.session.describe import describe
 from labnb.session.job import Job, View
 from labnb.session.measurement import Measurement, MeasurementSession, data_root, resume
 from labnb.session.outline import Loop, Outline, Record, Section
+from labnb.session.reserving import release_own, reserve, resource_of
 from labnb.session.run import Run
 from labnb.session.standing import StandingTask
 from labnb.session.steps import Steps
@@ -39,6 +40,9 @@ __all__ = [
     "recordable",
     "register_cells",
     "register_view",
+    "release_own",
+    "reserve",
+    "resource_of",
     "resume",
     "time_axis",
     "under_way",

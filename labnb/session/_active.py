@@ -10,7 +10,7 @@ from collections.abc import Collection, Generator, Mapping, Sequence
 from types import FrameType
 from typing import Any, Protocol, TypeVar
 
-from labnb.core import InstrumentError, LinkError, PlanError
+from labnb.core import InstrumentError, LinkError, PlanError, ReservationLost
 from labnb.instruments import Touched, disconnect, live_devices, live_instruments
 
 _TIMEOUT_S = 2.0
@@ -148,6 +148,8 @@ async def close_all(instruments: Mapping[str, object]) -> list[InstrumentError]:
     for alias, instrument in instruments.items():
         try:
             await asyncio.to_thread(disconnect, instrument)
+        except ReservationLost:
+            pass  # it is closed; what was still queued for it was refused, and is told by its own failure
         except InstrumentError as error:
             error.add_note(f"while closing {alias!r}")
             failures.append(error)
@@ -160,6 +162,10 @@ async def _make_safe(instrument: Touched) -> None:
 
 def _failure(instrument: Touched, error: BaseException) -> InstrumentError:
     what = f"{type(error).__name__}: {error}"
+    if isinstance(error, ReservationLost):
+        failure = InstrumentError(f"{instrument.name} was not made safe: it is another's now: {error}")
+        failure.__cause__ = error
+        return failure
     if isinstance(error, InstrumentError) and not isinstance(error, LinkError):
         failure = InstrumentError(f"{instrument.name} is safe, but something it was told before had failed: {what}")
     else:

@@ -103,6 +103,7 @@ class BenchFile(BenchSchema):
     """A whole bench file. Its fields are narrower than the base's, which lets them through unread; both are frozen."""
 
     instruments: dict[str, Entry]
+    reserve: bool | Annotated[float, Field(ge=0)] = False
     experiment: Experiment = Field(default_factory=Experiment)
     automation: Automation = Field(default_factory=Automation)
     traceability: Traceability = Field(default_factory=Traceability)

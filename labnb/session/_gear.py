@@ -6,6 +6,7 @@ from typing import Any, final
 from labnb.core import PlanError
 from labnb.instruments import Device, Instrument, connect, connect_async
 from labnb.session._active import close_all, held, make_all_safe, unused
+from labnb.session.reserving import Reserving, resource_of
 
 RESERVED = ("ctx", "stop")
 """What functions get by these names is no instrument and no parameter."""
@@ -19,6 +20,7 @@ class Gear:
         """`known` are those of a bench, which closes them itself."""
         self._known: dict[str, tuple[object, Any]] = {alias: (id(each), each) for alias, each in known.items()}
         self._owned: dict[str, object] = {}
+        self._reserving = Reserving()
 
     def __contains__(self, alias: object) -> bool:
         return alias in self._known
@@ -41,16 +43,31 @@ class Gear:
     def connect(self, alias: str, key: object, options: dict[str, Any], taken: Collection[str]) -> Any:
         """Return the instrument `alias`, connected if it is not there yet. `taken` are names of other things."""
         found, known = self._find(alias, key, options, taken)
-        return known if found else self._admit(alias, key, options, held(), connect(key, **_named(alias, key, options)))
+        if found:
+            return known
+        resource, patience, rest = _to_reserve(key, options)
+        if resource:
+            self._reserving.take_now([resource], patience)
+        instrument = self._admit(alias, key, options, held(), connect(key, **_named(alias, key, rest)))
+        self._guard(instrument, resource)
+        return instrument
 
     async def connect_async(self, alias: str, key: object, options: dict[str, Any], taken: Collection[str]) -> Any:
         """Do the same without blocking the loop."""
         found, known = self._find(alias, key, options, taken)
         if found:
             return known
+        resource, patience, rest = _to_reserve(key, options)
+        if resource:
+            await self._reserving.take([resource], patience)
         held_by_others = held()
-        instrument = await connect_async(key, **_named(alias, key, options))
-        return self._admit(alias, key, options, held_by_others, instrument)
+        instrument = await connect_async(key, **_named(alias, key, rest))
+        self._guard(self._admit(alias, key, options, held_by_others, instrument), resource)
+        return instrument
+
+    def _guard(self, instrument: Any, resource: str) -> None:
+        if resource:
+            self._reserving.guard(instrument, resource)
 
     def _find(self, alias: str, key: object, options: dict[str, Any], taken: Collection[str]) -> tuple[bool, Any]:
         if not alias.isidentifier():
@@ -89,6 +106,7 @@ class Gear:
         self._known.clear()
         failures = await make_all_safe(instruments)
         failures += await close_all(owned)
+        await self._reserving.leave()
         for other in failures[1:]:
             failures[0].add_note(f"and: {other}")
         if failures:
@@ -98,6 +116,13 @@ class Gear:
 def _opens(key: object) -> bool:
     """Whether `key` stands for an instrument that is to be connected, as opposed to a connected one."""
     return isinstance(key, str | type)
+
+
+def _to_reserve(key: object, options: dict[str, Any]) -> tuple[str, bool | float, dict[str, Any]]:
+    """Return what to reserve ("": nothing), how long to queue for it, and the options that are left for `connect`."""
+    rest = dict(options)
+    patience = rest.pop("reserve", False)
+    return (resource_of(key, **rest) if patience is not False else ""), patience, rest
 
 
 def _identity(key: object, options: dict[str, Any]) -> object:

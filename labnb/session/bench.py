@@ -7,10 +7,11 @@ from pathlib import Path
 from types import MappingProxyType, TracebackType
 from typing import TYPE_CHECKING, Any, Self, final
 
-from labnb.core import InstrumentError, LabnbError, to_jsonable
+from labnb.core import InstrumentError, LabnbError, ReservationLost, to_jsonable
 from labnb.instruments import Instrument, connect_async
 from labnb.session._active import close_all, end_users, held, make_all_safe
 from labnb.session._blocking import run_blocking
+from labnb.session.reserving import Patience, Reserving, resource_of
 
 if TYPE_CHECKING:
     from labnb.session._bench_file import Command, Described, Entry
@@ -33,18 +34,33 @@ class Bench:
         self._described = described
         self._instruments: dict[str, Any] = {}  # Any: drivers of any kind
         self._owned: dict[str, object] = {}
+        self._reserving = Reserving()
         self._closed = False
 
     @classmethod
-    def open(cls, path: str | os.PathLike[str], *, simulate: bool | None = None) -> "Opening":
+    def open(
+        cls, path: str | os.PathLike[str], *, simulate: bool | None = None, reserve: Patience | None = None
+    ) -> "Opening":
         """Open the bench that the YAML file at `path` describes: `await` it, or use it by `async with` or `with`.
 
-        `simulate` overrides what the file says for the whole bench. The whole file is checked first: BenchFileError tells
+        `simulate` and `reserve` override what the file says for the whole bench. `reserve=True` reserves all of its
+        instruments at once, before they are connected, and queues for them (a number: for so many s at most), showing who
+        has them; the bench gives them back when it is closed. If they are taken away, the next exchange raises
+        ReservationLost. The whole file is checked first: BenchFileError tells
         every mistake with its line, and nothing is connected. Connecting changes no output; then the commands of
         `automation: pre_experiment` are done. Raises LinkError if an instrument does not answer, InstrumentError if one
         refuses; those that were connected are closed then.
         """
-        return Opening(Path(path), simulate)
+        return Opening(Path(path), simulate, reserve)
+
+    @classmethod
+    def places(cls, path: str | os.PathLike[str], *, simulate: bool | None = None) -> dict[str, tuple[str, str]]:
+        """Return by name the address and VISA library of each instrument of a bench file, which is not opened."""
+        from labnb.session._bench_file import read_bench  # pydantic, when needed
+
+        bench = cls(read_bench(Path(path)))
+        entries = bench._described.file.instruments
+        return {alias: (entry.address, bench._library(entry, simulate)) for alias, entry in entries.items()}
 
     @property
     def name(self) -> str:
@@ -94,10 +110,11 @@ class Bench:
 
     # ---- opening and closing
 
-    async def connect(self, simulate: bool | None) -> None:
-        """Connect all instruments at the same time, then do what comes before the experiment."""
-        before = held()
+    async def connect(self, simulate: bool | None, reserve: Patience | None = None) -> None:
+        """Reserve and connect all instruments at the same time, then do what comes before the experiment."""
         file = self._described.file
+        resources = await self._reserve(simulate, file.reserve if reserve is None else reserve)
+        before = held()
         wanted = {alias: self._connect(alias, entry, simulate) for alias, entry in file.instruments.items()}
         found = await asyncio.gather(*wanted.values(), return_exceptions=True)
         failures = list[BaseException]()
@@ -106,12 +123,29 @@ class Bench:
                 failures.append(result)
                 continue
             self._instruments[alias] = result
+            if resources:
+                self._reserving.guard(result, resources[alias])
             if id(result) not in before:
                 self._owned[alias] = result
         if failures:
             _tell_together(failures)
         for command in self._described.before:
             await self._do(command)
+
+    async def _reserve(self, simulate: bool | None, patience: Patience) -> dict[str, str]:
+        """Reserve all instruments at once; return by alias what was reserved."""
+        if patience is False:
+            return {}
+        entries = self._described.file.instruments
+        resources = {
+            alias: resource_of(entry.address, visa_library=self._library(entry, simulate))
+            for alias, entry in entries.items()
+        }
+        await self._reserving.take(list(resources.values()), patience)
+        return resources
+
+    def _library(self, entry: "Entry", simulate: bool | None) -> str:
+        return f"{self.path.absolute()}@labnb" if self._is_simulated(entry, simulate) else ""
 
     async def _connect(self, alias: str, entry: "Entry", simulate: bool | None) -> Any:
         options: dict[str, Any] = {"address": entry.address, "name": alias}
@@ -120,7 +154,7 @@ class Bench:
         if entry.leave_on:
             options["leave_on"] = True
         if self._is_simulated(entry, simulate):
-            options |= {"simulate": True, "visa_library": f"{self.path.absolute()}@labnb"}
+            options |= {"simulate": True, "visa_library": self._library(entry, simulate)}
         key = entry.driver or entry.profile or entry.address
         if key == entry.address:
             del options["address"]
@@ -177,10 +211,11 @@ class Bench:
         for command in self._described.after:
             try:
                 await self._do(command)
-            except InstrumentError as error:
+            except (InstrumentError, ReservationLost) as error:
                 failures.append(error)
         failures += await make_all_safe([i for i in self._instruments.values() if isinstance(i, Instrument)])
         failures += await close_all(self._owned)
+        await self._reserving.leave()
         if failures:
             _tell_together(failures)
 
@@ -208,8 +243,8 @@ class Bench:
 class Opening:
     """A bench that is about to be opened: await it, or enter it by `async with` or `with`."""
 
-    def __init__(self, path: Path, simulate: bool | None) -> None:
-        self._path, self._simulate = path, simulate
+    def __init__(self, path: Path, simulate: bool | None, reserve: Patience | None) -> None:
+        self._path, self._simulate, self._reserve = path, simulate, reserve
         self._bench: Bench | None = None
 
     def __await__(self) -> Generator[Any, None, Bench]:  # the protocol of await has Any
@@ -219,7 +254,7 @@ class Opening:
     async def _open(self) -> Bench:
         bench = Bench(await asyncio.to_thread(self._read))
         try:
-            await bench.connect(self._simulate)
+            await bench.connect(self._simulate, self._reserve)
         except BaseException:
             await asyncio.shield(bench.close())
             raise

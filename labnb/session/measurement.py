@@ -134,6 +134,9 @@ class MeasurementSession:
         returns the same instrument. `options` are those of `connect`. Raises PlanError if the alias stands for something
         else already.
 
+        `reserve=True` reserves the instrument first and queues for it (a number: for so many s at most), until the session
+        is closed; if it is taken away, the next exchange raises ReservationLost.
+
         The session makes labnb's instruments safe and closes what it has connected itself. Other people's drivers are
         given to functions as they are: labnb knows neither their limits nor what is safe for them, unless you use
         `labnb.channel(thing, limits=..., safe=...)`.

@@ -8,6 +8,8 @@ from typing import TYPE_CHECKING
 if TYPE_CHECKING:
     from labnb.sharing.async_reservations import AsyncHeld, AsyncReservationClient
     from labnb.sharing.finding import find_service, journal_of, published, service_folder, start_service
+    from labnb.sharing.gateway_outlets import Outlet, origin, outlets
+    from labnb.sharing.gateway_serving import SafeState, gateway
     from labnb.sharing.pin_map import PinMap
     from labnb.sharing.pin_map_client import AsyncPinMapClient, PinMapClient
     from labnb.sharing.pin_map_xml import read_pin_map
@@ -23,16 +25,21 @@ _PLACES = {
     "AsyncReservationClient": "async_reservations",
     "Held": "reservations",
     "Holder": "table",
+    "Outlet": "gateway_outlets",
     "PinMap": "pin_map",
     "PinMapClient": "pin_map_client",
     "Place": "places",
     "Queued": "situation",
     "Reservation": "situation",
     "ReservationClient": "reservations",
+    "SafeState": "gateway_serving",
     "Situation": "situation",
     "Wait": "situation",
     "find_service": "finding",
+    "gateway": "gateway_serving",
     "journal_of": "finding",
+    "origin": "gateway_outlets",
+    "outlets": "gateway_outlets",
     "place": "places",
     "published": "finding",
     "read_pin_map": "pin_map_xml",
@@ -47,16 +54,21 @@ __all__ = [
     "AsyncReservationClient",
     "Held",
     "Holder",
+    "Outlet",
     "PinMap",
     "PinMapClient",
     "Place",
     "Queued",
     "Reservation",
     "ReservationClient",
+    "SafeState",
     "Situation",
     "Wait",
     "find_service",
+    "gateway",
     "journal_of",
+    "origin",
+    "outlets",
     "place",
     "published",
     "read_pin_map",

@@ -77,6 +77,7 @@ class BenchSchema(Strict):
     instruments: dict[str, InstrumentEntry]
     parts: Annotated[dict[str, PartEntry], BeforeValidator(_entries)] = Field(default_factory=dict[str, PartEntry])
     wiring: Annotated[list[Wire], BeforeValidator(_items)] = Field(default_factory=list[Wire])
+    reserve: object = None
     experiment: object = None
     automation: object = None
     traceability: object = None
