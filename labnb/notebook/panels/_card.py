@@ -49,7 +49,9 @@ def _words(card: Card) -> bytes:
     figure = Figure(figsize=(_WIDTH_IN, height), dpi=_DPI, facecolor="white")
     FigureCanvasAgg(figure)
 
-    def put(line: str, x: float, down: float, size: float, color: str, **how: Any) -> None:  # matplotlib has its own words for each
+    def put(
+        line: str, x: float, down: float, size: float, color: str, **how: Any
+    ) -> None:  # matplotlib has its own words for each
         """Write exactly what stands there: no $ begins a formula."""
         figure.text(x, 1 - down / height, line, size=size, color=color, parse_math=False, **how)
 
