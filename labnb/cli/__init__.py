@@ -1,40 +1,71 @@
 """The command `labnb`: what can be done without writing a notebook."""
 
 import argparse
+import os
 import sys
 from collections.abc import Sequence
 
-from labnb.cli import docs, export, gateway, monitor, publish, recover, runs, serve
+from labnb.cli import completion, docs, export, gateway, monitor, publish, recover, runs, serve
 from labnb.core import LabnbError
+
+_EPILOG = """\
+Begin with `labnb demo`, then `labnb lab`. `labnb COMMAND --help` tells more about each.
+
+exit codes:
+  0    done
+  1    failed, or something is wrong; one line on stderr says what and what to do
+  2    the command line was not understood
+  130  interrupted (Ctrl-C)
+
+environment:
+  LABNB_DATA   where runs are kept (default: labnb-data in the present folder)
+  LABNB_CACHE  where their index is kept (default: the user's cache folder)
+  NO_COLOR     no colours; without a terminal there are neither colours nor bars
+"""
 
 
 def main(arguments: Sequence[str] | None = None) -> int:
-    """Run the command line; return the exit code (0 done, 1 failed, 2 not understood)."""
-    parser = _parser()
+    """Run the command line; return the exit code (0 done, 1 failed, 2 not understood, 130 interrupted)."""
+    parser = command_line()
     chosen = parser.parse_args(arguments)
     try:
-        return chosen.run(chosen)
+        code = chosen.run(chosen)
+        sys.stdout.flush()  # here, where a reader that has gone is still told from a failure
     except LabnbError as error:
         print(f"labnb {chosen.command}: {error}", file=sys.stderr)
         return 1
     except KeyboardInterrupt:
         print(f"labnb {chosen.command}: interrupted", file=sys.stderr)
         return 130
+    except BrokenPipeError:  # `labnb runs | head`: who reads has seen enough
+        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+        return 0
+    return code
 
 
-def _parser() -> argparse.ArgumentParser:
+def command_line() -> argparse.ArgumentParser:
+    """Return what understands the arguments of `labnb`."""
     from labnb import __version__
 
-    parser = argparse.ArgumentParser("labnb", description="Turns a Jupyter notebook into a lab bench.")
+    parser = argparse.ArgumentParser(
+        "labnb",
+        description="Turns a Jupyter notebook into a lab bench.",
+        epilog=_EPILOG,
+        formatter_class=argparse.RawDescriptionHelpFormatter,
+    )
     parser.add_argument("--version", action="version", version=f"labnb {__version__}")
-    commands = parser.add_subparsers(dest="command", required=True, metavar="COMMAND")
+    commands = parser.add_subparsers(title="commands", dest="command", required=True, metavar="COMMAND")
 
     demo = commands.add_parser("demo", help="measure a diode on the simulated bench, through a real kernel")
-    demo.add_argument("--output", default="labnb-demo", help="folder for notebook and data (default: %(default)s)")
+    demo.add_argument(
+        "--output", metavar="FOLDER", default="labnb-demo", help="folder for notebook and data (default: %(default)s)"
+    )
     demo.set_defaults(run=_demo)
 
     lab = commands.add_parser("lab", help="open the example notebooks in JupyterLab")
-    lab.add_argument("--folder", default="labnb-notebooks", help="where they are copied to (default: %(default)s)")
+    lab.add_argument(
+        "--folder", metavar="FOLDER", default="labnb-notebooks", help="where they are copied to (default: %(default)s)"
+    )
     lab.add_argument("options", nargs="*", help="passed on to jupyter lab, after --")
     lab.set_defaults(run=_lab)
 
@@ -42,7 +73,7 @@ def _parser() -> argparse.ArgumentParser:
     doctor.add_argument("--json", action="store_true", help="for programs")
     doctor.set_defaults(run=_doctor)
 
-    for module in (runs, recover, export, publish, monitor, gateway, serve, docs):
+    for module in (runs, recover, export, publish, monitor, gateway, serve, docs, completion):
         module.add_command(commands)
     return parser
 

@@ -2,12 +2,12 @@
 
 import asyncio
 import os
-import sys
 import time
 from pathlib import Path
 from typing import TYPE_CHECKING, cast
 
 from labnb.cli.examples import FIRST, examples, make_folder
+from labnb.cli.progress import is_watched, reporting
 from labnb.core import LabnbError
 from labnb.live import clock_text
 from labnb.record import StoredRun, open_run
@@ -65,24 +65,19 @@ async def _execute(folder: Path, before: set[Path]) -> "NotebookNode":
 
 
 async def _watch(folder: Path, before: set[Path]) -> None:
-    """Show how far the measurement is, as a plain reader of its store sees it."""
-    begun = time.monotonic()
-    live = sys.stdout.isatty()
-    shown = -1.0
-    try:
+    """Show how far the measurement is, as a plain reader of its store sees it: as a bar, or a line for every tenth."""
+    begun, shown = time.monotonic(), -1.0
+    with reporting("measuring", "points") as report:
         while True:
             await asyncio.sleep(0.25)
             new = [path for path in _runs(folder) if path not in before]
             done, total = await asyncio.to_thread(_progress, new[-1]) if new else (0, 0)
-            if not total or done / total < shown + (0.0 if live else 0.1):
+            if not total:
                 continue
-            shown = done / total
-            bar = "█" * round(30 * shown) + "░" * (30 - round(30 * shown))
-            text = f"  {bar} {done:4d} / {total} points  {clock_text(time.monotonic() - begun)}"
-            print(f"\r{text}" if live else text, end="" if live else "\n", flush=True)
-    finally:
-        if live and shown >= 0:
-            print()
+            report(done, total)
+            if not is_watched() and done / total >= shown + 0.1:
+                shown = done / total
+                print(f"  {done:4d} / {total} points  {clock_text(time.monotonic() - begun)}", flush=True)
 
 
 def _progress(run: Path) -> tuple[int, int]:

@@ -35,7 +35,9 @@ _INDEX = """<!doctype html>
 def add_command(commands: "_SubParsersAction[argparse.ArgumentParser]") -> None:
     """Describe the command to the parser."""
     parser = commands.add_parser("docs", help="write the reference and the pages beside it as HTML, and open them")
-    parser.add_argument("--output", default="labnb-docs", help="folder for the pages (default: %(default)s)")
+    parser.add_argument(
+        "--output", metavar="FOLDER", default="labnb-docs", help="folder for the pages (default: %(default)s)"
+    )
     parser.add_argument("--no-open", action="store_true", help="only write them")
     parser.set_defaults(run=_run)
 

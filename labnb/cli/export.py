@@ -4,6 +4,7 @@ import argparse
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+from labnb.cli.progress import reporting
 from labnb.cli.runs import add_store
 from labnb.core import PlanError, RecordError
 
@@ -33,7 +34,9 @@ def export_run(chosen: argparse.Namespace) -> int:
         raise PlanError(f"which format? give --to {', --to '.join(_FORMATS)}, or --output with a name that ends in it")
     run = open_run(find_run(chosen.run_, chosen.store))
     output: str = chosen.output or run.run_id + suffix_of(str(chosen.to))
-    for path in export(run, output, to=chosen.to, overwrite=chosen.overwrite):
+    with reporting(f"writing {output}"):
+        written = export(run, output, to=chosen.to, overwrite=chosen.overwrite)
+    for path in written:
         print(path)
     return 0
 

@@ -2,10 +2,10 @@
 
 import argparse
 import sys
-from collections.abc import Callable
 from typing import TYPE_CHECKING
 
 from labnb.cli.export import find_run
+from labnb.cli.progress import reporting
 from labnb.cli.runs import add_store
 from labnb.core import PlanError
 
@@ -41,7 +41,8 @@ def publish_runs(chosen: argparse.Namespace) -> int:
 
     options = _options(chosen)
     for folder in [find_run(given, chosen.store) for given in chosen.run_]:
-        published = publish(folder, chosen.url, progress=_progress(), **options)
+        with reporting(f"publishing {folder.name}", "MB", 1e6) as report:
+            published = publish(folder, chosen.url, progress=report, **options)
         print(f"{published.url} {published.group}" if published.group else published.url)
         what = (
             "nothing had changed" if published.unchanged else f"{published.files} files, {published.bytes / 1e6:.1f} MB"
@@ -60,12 +61,3 @@ def _options(chosen: argparse.Namespace) -> dict[str, str]:
     if chosen.endpoint:
         options["endpoint"] = str(chosen.endpoint)
     return options
-
-
-def _progress() -> Callable[[int, int], None] | None:
-    """Return what shows how far it is, where a person looks at it."""
-    if not sys.stderr.isatty():
-        return None
-    return lambda done, total: print(
-        f"\r{done / 1e6:8.1f} of {total / 1e6:.1f} MB", end="\n" if done == total else "", file=sys.stderr, flush=True
-    )

@@ -6,6 +6,7 @@ from collections.abc import Iterator
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+from labnb.cli.progress import each
 from labnb.cli.runs import add_store
 from labnb.core import RecordError, RunLocked
 
@@ -16,7 +17,9 @@ if TYPE_CHECKING:
 def add_command(commands: "_SubParsersAction[argparse.ArgumentParser]") -> None:
     """Describe the command to the parser."""
     parser = commands.add_parser("recover", help="complete runs whose process died, from their journals")
-    parser.add_argument("path", nargs="*", help="folders of runs, or one that holds runs (default: that of --store)")
+    parser.add_argument(
+        "path", metavar="FOLDER", nargs="*", help="folders of runs, or one that holds runs (default: that of --store)"
+    )
     add_store(parser)
     parser.set_defaults(run=recover_runs)
 
@@ -28,7 +31,7 @@ def recover_runs(chosen: argparse.Namespace) -> int:
     places = [Path(path).absolute() for path in chosen.path] or [data_root(chosen.store)]
     done, failed = 0, 0
     for place in places:
-        for folder in _folders(place):
+        for folder in each(f"completing runs in {place.name}", list(_folders(place))):
             if _recover(folder):
                 done += 1
             else:

@@ -5,6 +5,7 @@ import json
 import sys
 from typing import TYPE_CHECKING
 
+from labnb.cli.progress import reporting
 from labnb.core import State
 
 if TYPE_CHECKING:
@@ -39,17 +40,18 @@ def list_runs(chosen: argparse.Namespace) -> int:
     """Print the runs that were asked for; return the exit code."""
     from labnb.record import runs
 
-    found = runs(
-        chosen.store,
-        name=chosen.name,
-        state=chosen.state,
-        tag=chosen.tag,
-        since=chosen.since,
-        until=chosen.until,
-        text=chosen.text,
-        limit=chosen.limit or None,
-        rescan=chosen.rescan,
-    )
+    with reporting("looking at runs"):
+        found = runs(
+            chosen.store,
+            name=chosen.name,
+            state=chosen.state,
+            tag=chosen.tag,
+            since=chosen.since,
+            until=chosen.until,
+            text=chosen.text,
+            limit=chosen.limit or None,
+            rescan=chosen.rescan,
+        )
     if chosen.json:
         print(json.dumps(found.to_json(), indent=1, ensure_ascii=False))
         for why in found.troubles:

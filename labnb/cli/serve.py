@@ -15,7 +15,10 @@ def add_command(commands: "_SubParsersAction[argparse.ArgumentParser]") -> None:
     parser = commands.add_parser("serve", help="keep reservations of instruments, for all kernels of this machine")
     parser.add_argument("--port", type=port_number, default=0, help="of 127.0.0.1 (default: any that is free)")
     parser.add_argument(
-        "--folder", type=Path, help="journal and address are kept there (default: $LABNB_SHARING or the runtime folder)"
+        "--folder",
+        type=Path,
+        metavar="FOLDER",
+        help="journal and address are kept there (default: $LABNB_SHARING or the runtime folder)",
     )
     parser.set_defaults(run=serve)
 

@@ -33,6 +33,12 @@ class AsyncSession(MonitoringSession):
     def __init__(self, *args: Any, **options: Any) -> None:
         super().__init__(*args, **options)
         self._postmen: list[Postman] = []
+        self._url: str | None = None
+
+    @property
+    def url(self) -> str | None:
+        """The address of its page while it is shown, for a browser and for `RemoteObserver`; else None."""
+        return self._url
 
     async def monitor(
         self, *tasks: object, server_port: int | None = 6913, host: str = "127.0.0.1", token: str | None = None
@@ -60,9 +66,11 @@ class AsyncSession(MonitoringSession):
         server = MonitorServer(self, host=host, port=port, token=token)
         await server.start()
         try:
+            self._url = server.url
             self._say(f"session {self.name}: {server.url}")
             yield
         finally:
+            self._url = None
             await server.close()
 
     # ---- mail

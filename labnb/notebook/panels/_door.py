@@ -4,22 +4,24 @@ Callbacks of widgets may come on any thread; they post what a person wants, and 
 """
 
 import asyncio
+import base64
 from collections.abc import Callable, Coroutine
 from functools import partial
-from typing import Any
+from typing import Any, cast
 
 import ipywidgets as widgets
 from IPython.display import display
 
 from labnb.core import LifecycleError
 from labnb.notebook.panels import _look
+from labnb.notebook.panels._card import Card, card_picture
 
 
 class Panel:
-    """What all panels have: a widget that shows itself in a cell, tasks on the loop, and `close`.
+    """What all panels have: a widget that shows itself in a cell, tasks on the loop, `freeze` and `close`.
 
-    A subclass gives its children to `_build` and does things by `_post` and `_begin`. While nobody looks, `watched` is
-    False, and whatever repeats itself rests.
+    A subclass gives its children to `_build`, its words to `_card`, and does things by `_post` and `_begin`. While nobody
+    looks, `watched` is False, and whatever repeats itself rests.
     """
 
     def __init__(self, what: str) -> None:
@@ -31,6 +33,7 @@ class Panel:
             ) from None
         self._tasks = set[asyncio.Task[Any]]()
         self._closed = False
+        self._handles = list[Any]()  # IPython's DisplayHandle, one for each cell that shows it
         self._message = _look.text("labnb-message")
         self.widget = widgets.VBox(_view_count=0)  # from now on it counts the views in the browser
         _look.dressed(self.widget, "labnb-panel", "labnb-tool")
@@ -49,7 +52,34 @@ class Panel:
         return not self._closed and bool(getattr(self.widget, "_view_count"))  # noqa: B009  ipywidgets has no public name for it
 
     def _ipython_display_(self) -> None:
-        display(self.widget)
+        """Show the widget; where there is none, in a notebook that is read without a kernel, its words."""
+        if self._closed:
+            display({"text/plain": f"{self!r}: closed"}, raw=True)
+            return
+        shown = cast("dict[str, object]", self.widget._repr_mimebundle_())  # pyright: ignore[reportPrivateUsage]  IPython's name for it
+        self._handles.append(display({**shown, "text/plain": self._card().text}, raw=True, display_id=True))
+
+    def _card(self) -> Card:
+        """Return what it shows now."""
+        raise NotImplementedError
+
+    async def _look_again(self) -> None:
+        """Bring what it shows up to date, though nobody may be looking."""
+
+    async def freeze(self) -> None:
+        """Replace it, wherever it is on show, by a picture of what it shows now, and close it.
+
+        The picture stays in the notebook for readers without a kernel: a widget that is dead shows nothing.
+        """
+        if self._closed:
+            return
+        await self._guarded(self._look_again())
+        card = self._card()
+        picture = await asyncio.to_thread(card_picture, card)
+        self.close()
+        kept = {"text/plain": card.text, "image/png": base64.b64encode(picture).decode("ascii")}
+        for handle in self._handles:
+            handle.update(kept, raw=True)
 
     # ---- intentions, from any thread
 
@@ -108,11 +138,14 @@ class Panel:
             self._message.value = message
 
     def close(self) -> None:
-        """End all that it has begun and free its widgets. What it has set or started at instruments stays."""
+        """End all that it has begun and free its widgets; its words stay. What it has set at instruments stays, too."""
         if self._closed:
             return
+        words = self._card().text
         self._closed = True
         for task in tuple(self._tasks):
             if not self._loop.is_closed():
                 self._loop.call_soon_threadsafe(task.cancel)
         _look.free(self.widget)
+        for handle in self._handles:
+            handle.update({"text/plain": words}, raw=True)

@@ -5,6 +5,7 @@ readers say it.
 """
 
 import html
+import re
 from collections.abc import Callable, Iterable
 from functools import partial
 from typing import Any
@@ -145,6 +146,11 @@ def area(label: str, rows: int, *css: str, width: str = "auto") -> widgets.Texta
 
 def _changed(act: Callable[[], None], _change: object) -> None:
     act()
+
+
+def words(shown: str) -> str:
+    """Return the text of an HTML widget."""
+    return html.unescape(re.sub(r"<[^>]*>", "", shown))
 
 
 def free(widget: widgets.Widget) -> None:

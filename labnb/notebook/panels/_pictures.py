@@ -17,7 +17,7 @@ if TYPE_CHECKING:
 
 _TEXT, _LINE = "#7a7a7a", "#9a9a9a"
 _SMALL = 1e-2  # below it, ticks have SI prefixes
-_lock = threading.Lock()  # matplotlib's font cache is not thread-safe
+one_by_one = threading.Lock()  # matplotlib's font cache is not thread-safe
 
 
 def picture_of(found: Sequence[StoredRun]) -> bytes:
@@ -25,7 +25,7 @@ def picture_of(found: Sequence[StoredRun]) -> bytes:
 
     Raises PlanError if there is nothing that could be drawn, or compared.
     """
-    with _lock:
+    with one_by_one:
         from matplotlib.figure import Figure
 
         figure = Figure(figsize=(8.2, 3.4), dpi=100, layout="constrained")

@@ -1,10 +1,14 @@
 """The view of a run inside of a panel: state, values, figure and buttons, until the next run takes their place."""
 
+from collections.abc import Callable
+from functools import partial
+
 from IPython.display import display
 
 from labnb.live import Choice, Kind, LiveView, choose
 from labnb.notebook.figures import make_figure
 from labnb.notebook.panel import RunPanel
+from labnb.notebook.picture import frozen_picture
 from labnb.session import Run
 
 
@@ -29,6 +33,13 @@ class Watching:
         if self._panel is None:
             self._panel = RunPanel(run.snapshot, None, on_pause=run.pause, on_resume=run.resume, on_stop=run.stop)
         return self._panel
+
+    @property
+    def figure(self) -> Callable[[], bytes] | None:
+        """What draws the run as a PNG, in a thread if need be; None as long as it measures."""
+        if not self._run.state.ended:
+            return None
+        return partial(frozen_picture, self._live, self._choice, self._run.snapshot())
 
     def update(self) -> None:
         """Show the run as it is now."""

@@ -16,6 +16,7 @@ from labnb.core import PlanError
 from labnb.instruments import Channel, Device, Facet, Instrument, Quantity, channel
 from labnb.live import value_text
 from labnb.notebook.panels import _look
+from labnb.notebook.panels._card import Card
 from labnb.notebook.panels._door import Panel
 from labnb.notebook.panels._offers import Offer, offers_of
 from labnb.session import users_of
@@ -57,17 +58,20 @@ class InstrumentPanel(Panel):
         self._begin(self._repeat(every_s, self._readbacks))
 
     def _laid_out(self) -> Iterator[widgets.Widget]:
-        identity = getattr(self._instrument, "identity", None) or type(self._instrument).__name__
-        where = getattr(self._instrument, "address", "")
         title = _look.text(
             "labnb-title",
-            value=f"{html.escape(self.name)}<small>{html.escape(str(identity))} {html.escape(str(where))}</small>",
+            value=f"{html.escape(self.name)}<small>{html.escape(self._identity)}</small>",
         )
         grow = _look.text("labnb-grow", value="")
         yield _look.row(
             [_look.column([title, self._note, self._message], flex="1 1 200px"), grow, self._safe], "labnb-columns"
         )
         yield _look.column(self._grouped())
+
+    @property
+    def _identity(self) -> str:
+        identity = getattr(self._instrument, "identity", None) or type(self._instrument).__name__
+        return f"{identity} {getattr(self._instrument, 'address', '')}".rstrip()
 
     def _grouped(self) -> Iterator[widgets.Widget]:
         """Yield the lines, with a heading above those of each part of the instrument."""
@@ -77,6 +81,19 @@ class InstrumentPanel(Panel):
                 part = line.part
                 yield _look.text("labnb-part", value=html.escape(_part_text(part)))
             yield line.widget
+
+    def _card(self) -> Card:
+        lines, part = list[str](), ""
+        for line in self.lines:
+            if line.part != part:
+                part = line.part
+                lines.append(_part_text(part))
+            lines.append(line.words)
+        note = _look.words(self._note.value)
+        return Card(self.name, self._identity, (*lines, *([note] if note else [])))
+
+    async def _look_again(self) -> None:
+        await self._readbacks()
 
     def line(self, name: str) -> "Line":
         """Return the line of what is called so: `panel.line("channel(1).voltage")`."""
@@ -148,11 +165,18 @@ class Line:
         self._value = _look.text("labnb-value", width="130px", value="–")
         self._error = _look.text("labnb-message")
         self.part, _, short = label.rpartition(".")
-        shown = html.escape(short.removeprefix("measure_").replace("_", " "))
+        shown = html.escape(_label_text(short))
         name = _look.text(value=f'<span title="{html.escape(doc)}">{shown}</span>', width="170px")
         line = _look.row([name, self._value, *self._controls(label)], "labnb-line")
         self.widget = _look.column([line, self._error])
         self._error.layout.display = "none"
+
+    @property
+    def words(self) -> str:
+        """The line as text."""
+        shown = _label_text(self.name.rpartition(".")[2])
+        error = _look.words(self._error.value)
+        return f"  {shown:<22} {_look.words(self._value.value):>14}   {error or self._rules()}".rstrip()
 
     def _controls(self, label: str) -> Iterator[widgets.Widget]:
         self.field: Any = None
@@ -315,6 +339,10 @@ class Line:
             message = f"{message} (expected: {self._expected()})"
         self._error.value = _look.bad(message) if message else ""
         self._error.layout.display = None if message else "none"
+
+
+def _label_text(name: str) -> str:
+    return name.removeprefix("measure_").replace("_", " ")
 
 
 def _part_text(part: str) -> str:

@@ -5,6 +5,7 @@ import base64
 import html
 import os
 from collections.abc import Iterator, Mapping, Sequence
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -13,6 +14,7 @@ from IPython.core.getipython import get_ipython
 
 from labnb.core import PlanError, State, sweep
 from labnb.notebook.panels import _look
+from labnb.notebook.panels._card import Card
 from labnb.notebook.panels._door import Panel
 from labnb.notebook.panels._pictures import picture_of
 from labnb.notebook.panels._watching import Watching
@@ -40,6 +42,7 @@ class RunsPanel(Panel):
         self._root = data_root(None if root is None else os.fspath(root))
         self._shown, self._wanted = tuple[str, ...](), 0
         self._searching = asyncio.Lock()
+        self._listed = dict[str, str]()  # folders by run id
         self._refused = False  # what stands in the fields of the search
         self._watching: Watching | None = None
         self._make_search()
@@ -76,7 +79,7 @@ class RunsPanel(Panel):
         self._place = widgets.VBox(layout={"overflow": "visible"})
 
     def _laid_out(self) -> Iterator[widgets.Widget]:
-        yield _look.text("labnb-title", value=f"Runs<small>in {html.escape(str(self._root))}</small>")
+        yield _look.text("labnb-title", value=f"Runs<small>in {html.escape(_from_here(self._root))}</small>")
         yield _look.row([self.text, self.tag, self.state, self.since, self._count])
         yield self.list
         yield _look.row([self.open, self.compare, self.resume])
@@ -104,6 +107,7 @@ class RunsPanel(Panel):
         if self._refused:
             self._refused = False
             self._say("")
+        self._listed = {summary.run_id: str(found.root / summary.folder) for summary in found.summaries()}
         options = [(_line(summary), str(found.root / summary.folder)) for summary in found.summaries()]
         if self.closed or tuple(options) == tuple(self.list.options):
             self._allow()
@@ -153,6 +157,35 @@ class RunsPanel(Panel):
             self.code.value = _code([run], {})
             await self._draw()
 
+    async def choose(self, *runs: str) -> "RunsPanel":
+        """Choose runs by their ids, as a click does, and return the panel. Raises PlanError for what is not listed."""
+        await self._search()
+        listed = self._listed
+        missing = [run for run in runs if run not in listed]
+        if missing:
+            raise PlanError(f"{', '.join(missing)} is not listed; there are {', '.join(listed) or 'no runs'}")
+        self.list.value = [listed[run] for run in runs]
+        await self._chosen()
+        if len(runs) > 1:
+            await self._draw()
+        return self
+
+    def _card(self) -> Card:
+        chosen = set(self.list.value)
+        lines = [f"{'▸' if path in chosen else ' '} {line}" for line, path in self.list.options]
+        more = [self._message.value, self._about.value, self.code.value]
+        below = [line for value in more if value for line in _look.words(value).split("\n")]
+        figure = partial(_drawn, self.chosen) if chosen else None
+        return Card(
+            "Runs",
+            f"in {_from_here(self._root)}",
+            (*(lines or ["nothing found"]), *([""] if below else []), *below),
+            figure,
+        )
+
+    async def _look_again(self) -> None:
+        await self._search()
+
     def _allow(self) -> None:
         count = len(self.list.value)
         for control in (self.open, self.tags, self.save_tags, self.note, self.add_note):
@@ -186,7 +219,7 @@ class RunsPanel(Panel):
         data = await asyncio.to_thread(lambda: run.data)
         shell = get_ipython()
         name = _variable(run.name, {} if shell is None else shell.user_ns)
-        self.code.value = f"{name} = labnb.load({str(run.path)!r})"
+        self.code.value = f"{name} = labnb.load({_from_here(run.path)!r})"
         if shell is not None:
             shell.user_ns[name] = data
             self._say(_look.plain(f"{run.run_id} is in the variable {name}: {dict(data.sizes)}"))
@@ -246,8 +279,13 @@ def _code(found: Sequence[StoredRun], taken: Mapping[str, object]) -> str:
     for run in found:
         name = _variable(run.name, names)
         names[name] = run
-        lines.append(f"{name} = labnb.load({str(run.path)!r})")
+        lines.append(f"{name} = labnb.load({_from_here(run.path)!r})")
     return "\n".join(lines)
+
+
+def _from_here(path: Path) -> str:
+    """Return a path as a notebook beside the data would write it, so that both can move."""
+    return str(path.relative_to(Path.cwd()) if path.is_relative_to(Path.cwd()) else path)
 
 
 def _mark(run: StoredRun, wanted: set[str]) -> None:

@@ -3,9 +3,11 @@
 What the panel runs is the text of that cell, by the same engine and under the same limits.
 """
 
+import asyncio
+import contextlib
 import html
 import os
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from typing import Any
 
 import ipywidgets as widgets
@@ -14,6 +16,7 @@ from IPython.core.getipython import get_ipython
 from labnb.core import LabnbError, LifecycleError, PlanError, State, sweep
 from labnb.live import clock_text
 from labnb.notebook.panels import _look
+from labnb.notebook.panels._card import Card
 from labnb.notebook.panels._door import Panel
 from labnb.notebook.panels._offers import Offer, name_of, offers_of
 from labnb.notebook.panels._recipe import Recipe, SweptAxis, number_text
@@ -24,7 +27,11 @@ from labnb.session import Run, data_root, describe
 
 _ROWS = 9
 _POINTS = "11"  # until a person says how many
+_USES = {"sweeps": "can be swept", "reads": "can be read", "switches": "can be switched on"}
 _NOBODY = "bench"  # what the cell calls a bench that has no name in the notebook
+
+AxisChoice = tuple[str, float, float, int]
+"""Channel, from, to, points."""
 
 # Copying is the browser's business: the text stands in the field beside the button.
 _COPY = (
@@ -110,6 +117,53 @@ class SweepPanel(Panel):
             self.name.value.strip(), tuple(axes), self.reads.value, self.switches.value, _number(self.dwell, "s")
         )
 
+    def choose(
+        self,
+        *,
+        fast: AxisChoice | None = None,
+        slow: AxisChoice | None = None,
+        read: Sequence[str] = (),
+        on: Sequence[str] = (),
+    ) -> "SweepPanel":
+        """Fill in the panel, to be looked at and changed; return it.
+
+        An axis is (channel, from, to, points); channels are called as the lists call them, without units:
+        `choose(fast=("psu.channel(1).voltage", 0, 0.8, 41), read=["dmm.measure_current_dc"])`. Raises PlanError for
+        what the panel does not offer.
+        """
+        chosen = [self._offer(axis[0], "sweeps") if axis is not None else None for axis in (fast, slow)]
+        reads = tuple(self._offer(name, "reads") for name in read)
+        switches = tuple(self._offer(name, "switches") for name in on)
+        for controls, offer, axis in zip((self.fast, self.slow), chosen, (fast, slow), strict=True):
+            controls.channel.value = offer
+            if axis is not None:
+                self._post(controls.fill, *axis[1:])  # after the limits, which the choice of the channel fills in
+        self.reads.value, self.switches.value = reads, switches
+        return self
+
+    def _offer(self, name: str, use: str) -> Offer:
+        usable = {offer.label: offer for offer in self.offers if getattr(offer, use)}
+        if name not in usable:
+            raise PlanError(f"this bench has no {name!r} that {_USES[use]}; there are {', '.join(usable) or 'none'}")
+        return usable[name]
+
+    def _card(self) -> Card:
+        axes = [f"{label:<18}{axis.words}" for label, axis in (("Fast axis", self.fast), ("Slow axis", self.slow))]
+        lists = (("Read", self.reads.value), ("Switch on first", self.switches.value))
+        told = [f"{label:<18}{', '.join(offer.label for offer in offers)}".rstrip() for label, offers in lists]
+        below = [self.plan.value, self.cell.value, self._message.value]
+        blocks = [("", *_look.words(each).rstrip().split("\n")) for each in below if each]
+        figure = self._watching.figure if self._watching is not None else None
+        return Card(
+            "Sweep", "put together by choosing", (*axes, *told, *(line for block in blocks for line in block)), figure
+        )
+
+    async def _look_again(self) -> None:
+        """Stop a run that still measures, as `close` does; its points are shown."""
+        if self._run is not None and self._watching is not None and not self._run.state.ended:
+            self._watching.stop()
+            await asyncio.wait([asyncio.ensure_future(_ended(self._run))])
+
     def _refresh(self) -> None:
         """Show the plan and the cell of what is chosen, or what is wrong with it."""
         self._prepared = None
@@ -163,6 +217,17 @@ class SweepPanel(Panel):
         self.start.disabled = going or self._prepared is None
 
     # ---- running
+
+    async def measure(self) -> Run:
+        """Do what Start does; return the run when it has ended. Raises PlanError for what cannot be measured."""
+        begun = self._run
+        filled = self._loop.create_future()
+        self._post(filled.set_result, None)  # behind all that was chosen before
+        await filled
+        await self._start()
+        if self._run is None or self._run is begun:
+            raise PlanError(_look.words(self._message.value or self.plan.value).removeprefix("✗ "))
+        return self._run
 
     async def _start(self) -> None:
         self._refresh()
@@ -243,6 +308,20 @@ class AxisControls:
             raise PlanError(f"{self._label}, points: expected a whole number, 1 or more, got {self.points.value!r}")
         return SweptAxis(offer, start, stop, points=int(count))
 
+    def fill(self, start: float, stop: float, points: int) -> None:
+        """Write from, to and points."""
+        self.start.value, self.stop.value = number_text(start), number_text(stop)
+        self.step.value, self.points.value = "", str(points)
+        self._refresh()
+
+    @property
+    def words(self) -> str:
+        """What is chosen, as text."""
+        if self.offer is None:
+            return "none"
+        size = f"step {self.step.value}" if self.step.value.strip() else f"{self.points.value} points"
+        return f"{self.offer.shown}   from {self.start.value} to {self.stop.value}, {size}"
+
     def _prefill(self) -> None:
         """Write the safety limits of what was chosen, and say what the instrument takes."""
         offer = self.offer
@@ -266,6 +345,11 @@ class AxisControls:
         elif not self.points.value.strip():
             self.points.value = _POINTS
         self._refresh()
+
+
+async def _ended(run: Run) -> None:
+    with contextlib.suppress(LabnbError):  # shown where it was started
+        await run
 
 
 def _taken_text(offer: Offer) -> str:

@@ -8,6 +8,7 @@ import ipywidgets as widgets
 from labnb.core import LifecycleError, State
 from labnb.live import clock_text, fraction
 from labnb.notebook.panels import _look
+from labnb.notebook.panels._card import Card
 from labnb.notebook.panels._door import Panel
 from labnb.notebook.style import MARKS
 from labnb.session import Run, StandingTask, under_way
@@ -57,6 +58,13 @@ class TasksPanel(Panel):
             entry.update()
         self._all.disabled = not going
 
+    def _card(self) -> Card:
+        lines = tuple(entry.words for entry in self.entries) or (_look.words(self._empty.value),)
+        return Card("Going on", "runs and background tasks", lines)
+
+    async def _look_again(self) -> None:
+        self._refresh()
+
     def _stop_all(self) -> None:
         for entry in self.entries:
             entry.stop()
@@ -82,6 +90,13 @@ class Entry:
         self.pause_button.layout.visibility = "visible" if isinstance(thing, Run) else "hidden"
         self.widget = _look.row([self._state, self._rest, self.pause_button, self.stop_button], "labnb-line")
         self.update()
+
+    @property
+    def words(self) -> str:
+        """The line as text."""
+        return "   ".join(
+            _look.words(each.value.replace("</span><span", "</span>  <span")) for each in (self._state, self._rest)
+        )
 
     def update(self) -> None:
         """Show it as it is now."""
