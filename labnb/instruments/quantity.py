@@ -86,7 +86,7 @@ class Quantity(Generic[T]):
         step = partial(self._advance, cast(float, kept), turn)
         return finished(Stepped(self._instrument.lane, step, what))
 
-    aset = set
+    aset = set  # noqa: A003  the method above is meant
 
     @overload
     def __call__(self) -> Action[T]: ...

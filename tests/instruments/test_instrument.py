@@ -304,7 +304,7 @@ async def test_what_an_instrument_mainly_reads_is_had_by_aget(oven: Oven, psu: P
     assert await oven.aget("temperature") == await oven.temperature.aget() == 294.5
     await oven.setpoint.aset(300.0)
     assert oven.link.sent[-2:] == ["SETP 300.000", "SYST:ERR?"]
-    with pytest.raises(InstrumentError, match="needs the name of what to read.*temperature"):
+    with pytest.raises(InstrumentError, match=r"needs the name of what to read.*temperature"):
         oven.aget()
     with pytest.raises(InstrumentError, match="there is none"):
         psu.aget()

@@ -5,6 +5,7 @@ Callbacks of widgets may come on any thread; they post what a person wants, and 
 
 import asyncio
 import base64
+from abc import ABC, abstractmethod
 from collections.abc import Callable, Coroutine
 from functools import partial
 from typing import Any, cast
@@ -17,7 +18,7 @@ from labnb.notebook.panels import _look
 from labnb.notebook.panels._card import Card, card_picture
 
 
-class Panel:
+class Panel(ABC):
     """What all panels have: a widget that shows itself in a cell, tasks on the loop, `freeze` and `close`.
 
     A subclass gives its children to `_build`, its words to `_card`, and does things by `_post` and `_begin`. While nobody
@@ -59,9 +60,9 @@ class Panel:
         shown = cast("dict[str, object]", self.widget._repr_mimebundle_())  # pyright: ignore[reportPrivateUsage]  IPython's name for it
         self._handles.append(display({**shown, "text/plain": self._card().text}, raw=True, display_id=True))
 
+    @abstractmethod
     def _card(self) -> Card:
         """Return what it shows now."""
-        raise NotImplementedError
 
     async def _look_again(self) -> None:
         """Bring what it shows up to date, though nobody may be looking."""

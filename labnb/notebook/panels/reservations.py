@@ -12,6 +12,7 @@ import ipywidgets as widgets
 
 from labnb.core import ReservationError
 from labnb.notebook.panels import _look
+from labnb.notebook.panels._card import Card
 from labnb.notebook.panels._door import Panel
 from labnb.session import release_own
 
@@ -44,6 +45,16 @@ class ReservationsPanel(Panel):
     def lines(self) -> tuple["Line", ...]:
         """The lines on show: what is reserved, the oldest first."""
         return self._lines
+
+    def _card(self) -> Card:
+        lines = tuple(_look.words(text.value) for text in self._texts())
+        return Card("Reservations", "who has which instruments, and who waits", lines)
+
+    def _texts(self) -> Iterator[widgets.HTML]:
+        """Yield what is on show as text, line by line."""
+        for line in self._place.children:
+            parts = getattr(line, "children", (line,))
+            yield from (part for part in parts if isinstance(part, widgets.HTML))
 
     async def _watch(self) -> None:
         """Follow the service, whenever there is one."""
