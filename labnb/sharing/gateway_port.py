@@ -19,6 +19,7 @@ _MOST_READS = 10_000
 _PROOFS = 3
 _PAUSES_S = (0.1, 0.2, 0.4, 0.8, 1.6)
 _PROOF_TIMEOUT_MS = 1000
+_MASK = re.compile(rb"\*ESE\s+\+?([^\s;]+)", re.IGNORECASE)
 _TOO_LATE = -0x4000FFEB  # VI_ERROR_TMO (VPP-4.3.2); PyVISA, which names it, is loaded when something is opened
 
 
@@ -34,7 +35,7 @@ class VisaPort:
         self._timeout_ms = round(timeout_s * 1000)
         self._stream = address.upper().startswith("ASRL") or address.upper().endswith("::SOCKET")
         self._suspect = False
-        self._provable = False
+        self._mask: int | None = None  # what `*ESE` is; None: not known, or not an instrument of IEEE 488.2
         self._resource = self._opened()
         try:
             self._greet()
@@ -50,10 +51,13 @@ class VisaPort:
         if self._suspect:
             self._recover()
         try:
-            return self._exchanged(message)
+            answer = self._exchanged(message)
         except self._failures as error:
             self._suspect = True
             self._fail(message.raw, error)
+        finally:
+            self._note(message.raw)
+        return answer
 
     def send(self, commands: Sequence[str]) -> None:
         """Send commands one after the other. Raises LinkError."""
@@ -93,7 +97,8 @@ class VisaPort:
         self._resource.timeout = min(self._timeout_ms, 2 * _PROOF_TIMEOUT_MS)
         try:
             self.identity = self._ask("*IDN?")
-            self._provable = re.fullmatch(r"\+?\d{1,3}", self._ask("*ESE?")) is not None
+            mask = re.fullmatch(r"\+?(\d{1,3})", self._ask("*ESE?"))
+            self._mask = int(mask[1]) if mask else None
         except self._failures as error:
             if not _too_late(error):
                 self._fail(b"*IDN?", error)
@@ -143,15 +148,18 @@ class VisaPort:
     def _proved(self) -> bool:
         try:
             self._clear()
-            if not self._provable:
+            if self._mask is None:
                 return self._ask("*IDN?") == self.identity if self.identity else True
             first, second = random.randrange(1, 255), random.randrange(1, 255)  # noqa: S311  to tell answers apart
-            answer = self._ask(f"*ESE?;*ESE {first};*ESE?;*ESE {second};*ESE?")
-            mask, *numbers = (int(number) for number in answer.split(";"))
-            self._exchanged(Message(b"*ESE %d" % mask, asks=False))
+            answer = self._ask(f"*ESE {first};*ESE?;*ESE {second};*ESE?;*ESE {self._mask}")
+            return [int(number) for number in answer.split(";")] == [first, second]
         except self._failures:
             return False
-        return numbers == [first, second]
+
+    def _note(self, raw: bytes) -> None:
+        """Look at what clients set `*ESE` to: a proof puts it back."""
+        if self._mask is not None and (found := _MASK.findall(raw)):
+            self._mask = int(found[-1]) & 255 if found[-1].isdigit() else None
 
     def _clear(self) -> None:
         """Throw away what either side has not read: by a device clear; on streams by reading until nothing comes."""

@@ -14,7 +14,7 @@ import logging
 import socket
 from collections.abc import AsyncGenerator, Callable, Iterable, Sequence
 from concurrent.futures import ThreadPoolExecutor
-from contextlib import AsyncExitStack, asynccontextmanager, suppress
+from contextlib import AsyncExitStack, asynccontextmanager
 from functools import partial
 
 from labnb.core import LinkError, LinkTimeout
@@ -109,6 +109,7 @@ class _Counter:
     def __init__(self, visa: VisaPort, worker: ThreadPoolExecutor) -> None:
         self._visa, self._worker = visa, worker
         self._clients: dict[asyncio.Task[None], asyncio.StreamWriter] = {}
+        self._ended = False
 
     async def serve(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
         """Serve one client until it leaves."""
@@ -131,6 +132,8 @@ class _Counter:
         while data := await reader.read(_CHUNK):
             _promptly(writer)
             for message in messages.feed(data):
+                if self._ended:
+                    return
                 answer = await self._turn(message)
                 if answer:
                     writer.write(answer)
@@ -152,12 +155,11 @@ class _Counter:
         _log.warning("%s", error)
 
     async def end_clients(self) -> None:
-        """End all conversations."""
-        tasks = [*self._clients]
-        for task in tasks:
-            task.cancel()
-        with suppress(asyncio.CancelledError):
-            await asyncio.gather(*tasks, return_exceptions=True)
+        """End all conversations; an exchange that is under way is finished, what comes behind it is dropped."""
+        self._ended = True
+        for writer in self._clients.values():
+            writer.transport.abort()
+        await asyncio.gather(*self._clients, return_exceptions=True)
 
 
 def _promptly(writer: asyncio.StreamWriter) -> None:

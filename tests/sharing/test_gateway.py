@@ -241,6 +241,25 @@ def test_a_client_that_asks_without_end_starves_nobody(outlet):
         assert greedy.socket.recv(2**20).count(b"1") < 2000
 
 
+def test_an_answer_that_comes_too_late_is_never_taken_for_the_next_ones():
+    bench = Bench(clock="real", seed=4)
+    SimulatedSupply(bench, "psu", ADDRESS, outputs=PAIRS)
+    library = f"test-gateway{next(_NAMES)}@labnb"
+    register(library.removesuffix("@labnb"), bench)
+    with (
+        Served(ADDRESS, library) as (patient,),
+        Served(patient.address, "@py", timeout_s=0.2) as (hasty,),  # over a stream, where what is late still comes
+        Client(hasty) as unlucky,
+        Client(hasty) as other,
+    ):
+        assert other.ask("*ESE 17;*ESE?") == "17"
+        bench.fault("psu", "slow", match="MEAS", delay_s=0.6)
+        unlucky.send("MEAS:VOLT? (@1)")
+        assert other.ask("*ESE?") == "17"
+        assert other.ask("VOLT 3,(@1);VOLT? (@1);*ESE?").endswith(";17")
+        assert unlucky.ask("*OPC?") == "1"
+
+
 @pytest.fixture
 def generator_bench():
     made = Bench(clock="skip", seed=2)

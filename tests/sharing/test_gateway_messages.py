@@ -34,7 +34,9 @@ def test_a_message_ends_at_a_newline_that_is_not_in_a_block(stream, messages):
 
 
 PLAIN = st.text(st.characters(codec="ascii", exclude_characters="\n\r#\"'"), max_size=30).map(str.encode)
-BLOCK = st.binary(max_size=60).map(lambda data: b" #%d%d%b" % (len(b"%d" % len(data)), len(data), data))
+BLOCK = (st.binary(max_size=60) | st.text("\n\"'#?;19", max_size=20).map(str.encode)).map(
+    lambda data: b" #%d%d%b" % (len(b"%d" % len(data)), len(data), data)
+)
 QUOTED = st.text(st.characters(codec="ascii", exclude_characters='\n\r"'), max_size=20).map(
     lambda text: b'"%b"' % text.encode()
 )
