@@ -15,7 +15,7 @@ from labnb.session.monitoring._jobs import Accompaniment, Work, caller_of, works
 from labnb.session.monitoring._limits import Limits, parse_limits
 from labnb.session.monitoring.chart import Chart, Span, chart_of, view_of
 from labnb.session.monitoring.data import SessionData
-from labnb.session.monitoring.picture import PictureFile
+from labnb.session.monitoring.picture import PictureFile, load_drawing
 
 Notify = Callable[["Alarm"], object]
 
@@ -100,6 +100,8 @@ class MonitoringSession(SessionData):
         part = self._part()
         self._monitor = monitor = _Monitor(Going(self.name, self._tell))
         try:
+            for load in {work.load for work in works if work.load}:
+                await asyncio.to_thread(load)
             async with around:
                 await monitor.going.perform(works)
         except Exception as error:
@@ -167,7 +169,7 @@ class MonitoringSession(SessionData):
         Raises PlanError if nobody could draw it.
         """
         chart = chart_of(varnames, maxvalues, yscale, x, y, (fixed_xlim, fixed_ylim))
-        return Accompaniment(f"plot of {chart.title}", lambda: self._plot(chart))
+        return Accompaniment(f"plot of {chart.title}", lambda: self._plot(chart), load_drawing)
 
     async def _plot(self, chart: Chart) -> None:
         view = view_of(chart, self)
