@@ -6,6 +6,7 @@ import inspect
 import math
 from collections.abc import AsyncIterable, Awaitable, Callable, Coroutine, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
+from functools import partial
 from typing import Any, cast
 
 from labnb.core import LifecycleError, PlanError
@@ -215,6 +216,11 @@ class MonitoringSession(SessionData):
         self._alarms.setdefault(limits.name, []).append(alarm)
         return alarm
 
+    def alarms(self) -> dict[str, list[str]]:
+        """Return, by variable, the limits that are exceeded now, as they were written."""
+        raised = {name: [each.limits.text for each in several if each.raised] for name, several in self._alarms.items()}
+        return {name: texts for name, texts in raised.items() if texts}
+
     def _notifier(self, notify: object) -> Notify:
         if callable(notify):
             return cast(Notify, notify)
@@ -262,9 +268,7 @@ class MonitoringSession(SessionData):
             coroutine.close()
             self._tell("an alarm has nobody to run its notification: no monitor is going on")
             return
-        task = asyncio.ensure_future(coroutine)
-        self._monitor.asides.add(task)
-        task.add_done_callback(self._monitor.asides.discard)
+        self._monitor.going.post(partial(_begin_aside, coroutine, self._monitor.asides))
 
     async def _end_asides(self, monitor: _Monitor) -> None:
         if monitor.asides:
@@ -276,6 +280,12 @@ class MonitoringSession(SessionData):
         """Keep a warning with the data, and show it."""
         self._part().note("warning", text)
         self._say(text)
+
+
+def _begin_aside(coroutine: Coroutine[Any, Any, None], asides: "set[asyncio.Task[None]]") -> None:
+    task = asyncio.ensure_future(coroutine)
+    asides.add(task)
+    task.add_done_callback(asides.discard)
 
 
 def _is_duration(value: object) -> bool:
