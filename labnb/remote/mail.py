@@ -15,6 +15,7 @@ from dataclasses import dataclass
 from datetime import datetime
 from email.message import EmailMessage
 from email.utils import formatdate, make_msgid, parseaddr
+from importlib import import_module
 from importlib.util import find_spec
 from typing import final
 
@@ -69,26 +70,39 @@ class Account:
         return text if self.password is None else self.password.hide_in(text)
 
     async def send(self, message: EmailMessage) -> Mapping[str, str]:
-        """Hand `message` to the server; return who did not get it, and why. Raises OSError and aiosmtplib's errors."""
+        """Hand `message` to the server; return who did not get it, and why.
+
+        Raises OSError and aiosmtplib's errors, and RemoteError, which has no frame with the password, for any other.
+        """
         import aiosmtplib
 
         context = self.tls_context
         if context is None and (self.use_ssl or self.use_starttls):
             context = await asyncio.to_thread(ssl.create_default_context)  # 20 ms
-        refused, _ = await aiosmtplib.send(
-            message,
-            sender=parseaddr(self.sender)[1],
-            recipients=[parseaddr(each)[1] for each in self.to],
-            hostname=self.host,
-            port=self.port,
-            timeout=_TIMEOUT_S,
-            use_tls=self.use_ssl,
-            start_tls=self.use_starttls,
-            tls_context=context,
-            username=self.user,
-            password=None if self.password is None else self.password.reveal(),
-        )
+        try:
+            refused, _ = await aiosmtplib.send(
+                message,
+                sender=parseaddr(self.sender)[1],
+                recipients=[parseaddr(each)[1] for each in self.to],
+                hostname=self.host,
+                port=self.port,
+                timeout=_TIMEOUT_S,
+                use_tls=self.use_ssl,
+                start_tls=self.use_starttls,
+                tls_context=context,
+                username=self.user,
+                password=None if self.password is None else self.password.reveal(),
+            )
+        except (OSError, aiosmtplib.SMTPException):
+            raise
+        except Exception as error:
+            raise RemoteError(self.scrubbed(error)) from None
         return {address: f"{code} {reason}" for address, (code, reason) in refused.items()}
+
+
+def load_mail() -> None:
+    """Import what sending takes."""
+    import_module("aiosmtplib")
 
 
 def account_of(
@@ -100,7 +114,7 @@ def account_of(
     use_ssl_submission: bool,
     use_starttls: bool,
     user: str | None,
-    password: str | None,
+    password: Secret | None,
     tls_context: ssl.SSLContext | None,
 ) -> Account:
     """Return the account that these mean. Raises PlanError for what cannot be, RemoteError without aiosmtplib."""
@@ -126,8 +140,7 @@ def account_of(
     chosen = port if port is not None else 465 if use_ssl_submission else 587 if use_starttls else 25
     if isinstance(chosen, bool) or not isinstance(chosen, int) or not 0 < chosen < 65536:
         raise PlanError(f"send_email: port is a number from 1 to 65535, got {port!r}")
-    secret = None if password is None else Secret(password)
-    return Account(from_addr, to, host, chosen, use_ssl_submission, use_starttls, user, secret, tls_context)
+    return Account(from_addr, to, host, chosen, use_ssl_submission, use_starttls, user, password, tls_context)
 
 
 def _check_address(address: object) -> None:
@@ -233,6 +246,8 @@ class Postman:
             return f"{self.account.scrubbed(error)}; mail is switched off, since tries may lock the account", True
         except (aiosmtplib.SMTPException, OSError) as error:
             return self.account.scrubbed(error), False
+        except RemoteError as error:
+            return f"{error}; mail is switched off", True
         for address, why in refused.items():
             self._tell(f"mail did not reach {address}: {why}")
         return None

@@ -48,6 +48,10 @@ class Observed(Protocol):
         """Return the units of the variables that have one."""
         ...
 
+    def alarms(self) -> dict[str, list[str]]:
+        """Return, by variable, the limits that are exceeded now, as they were written."""
+        ...
+
     def state(self) -> str:
         """Return "running", "stopping" or "ended"."""
         ...

@@ -2,14 +2,18 @@
 
 import asyncio
 import contextlib
+import importlib
 import ssl
 from collections.abc import AsyncGenerator, Sequence
 from email.message import EmailMessage
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from labnb.core import PlanError
-from labnb.remote.mail import Account, Postman, Report, account_of, message_of
+from labnb.remote.mail import Account, Postman, Report, Secret, account_of, load_mail, message_of
 from labnb.session.monitoring import Accompaniment, Alarm, MonitoringSession, Notify, picture_of
+
+if TYPE_CHECKING:
+    from labnb.remote.server import MonitorServer
 
 _SETTLE_S = 0.1  # that plots have begun when the first mail is written
 _ALARM_TRIES_S = 300.0
@@ -61,9 +65,8 @@ class AsyncSession(MonitoringSession):
             return
         if isinstance(port, bool) or not isinstance(port, int) or not 0 <= port < 65536:
             raise PlanError(f"monitor: server_port is None (no server), 0 (any free one) or a port, got {port!r}")
-        from labnb.remote.server import MonitorServer  # aiohttp takes 0.2 s
-
-        server = MonitorServer(self, host=host, port=port, token=token)
+        server_module = await asyncio.to_thread(importlib.import_module, "labnb.remote.server")  # aiohttp takes 0.2 s
+        server: MonitorServer = server_module.MonitorServer(self, host=host, port=port, token=token)
         await server.start()
         try:
             self._url = server.url
@@ -99,6 +102,8 @@ class AsyncSession(MonitoringSession):
         own. A server that does not answer is tried again after `retry_s`, then twice as long and so on.
         Raises PlanError for what cannot be, also a login without encryption, and RemoteError without aiosmtplib.
         """
+        secret = None if password is None else Secret(password)
+        del password  # IPython's verbose tracebacks show what a frame holds
         account = account_of(
             from_addr,
             to_addrs,
@@ -107,7 +112,7 @@ class AsyncSession(MonitoringSession):
             use_ssl_submission=use_ssl_submission,
             use_starttls=use_starttls,
             user=user,
-            password=password,
+            password=secret,
             tls_context=tls_context,
         )
         first = delay_hours / 2 if initial_delay_hours is None else initial_delay_hours
@@ -117,7 +122,9 @@ class AsyncSession(MonitoringSession):
         postman = Postman(account, self._tell, retry_s)
         self._postmen.append(postman)
         return Accompaniment(
-            f"mail to {', '.join(account.to)}", lambda: self._mail(postman, subject or self.name, first, delay_hours)
+            f"mail to {', '.join(account.to)}",
+            lambda: self._mail(postman, subject or self.name, first, delay_hours),
+            load_mail,
         )
 
     async def _mail(self, postman: Postman, subject: str, first: float, every: float) -> None:

@@ -22,6 +22,7 @@ class PlainSession:
         self.values: dict[str, float] = {}
         self.unit_of: dict[str, str] = {}
         self.phase = "running"
+        self.exceeded: dict[str, list[str]] = {}
         self.folders: dict[str, Path] = {}
 
     def log(self, ts: float, **values: float) -> None:
@@ -61,6 +62,10 @@ class PlainSession:
         """Return a copy of `unit_of`."""
         return dict(self.unit_of)
 
+    def alarms(self) -> dict[str, list[str]]:
+        """Return a copy of `exceeded`."""
+        return dict(self.exceeded)
+
     def state(self) -> str:
         """Return `phase`."""
         return self.phase
@@ -95,6 +100,7 @@ class ObservedContract:
         assert observed.state() in ("running", "stopping", "ended")
         assert isinstance(observed.parameters(), dict)
         assert isinstance(observed.units(), dict)
+        assert observed.alarms() == {}
         assert all(path.is_dir() for path in observed.stores().values())
 
     def test_an_unknown_variable_has_no_data(self, observed: Observed) -> None:

@@ -231,3 +231,52 @@ def test_a_page_waits_for_a_variable_that_is_not_logged_yet(shown, look):
     session.log(late=5.0)
     page.wait_for_selector(".card canvas")
     assert not page.locator("#message").is_visible()
+
+
+def test_an_alarm_is_seen_and_read_out_as_long_as_it_lasts(shown, look):
+    session = shown()
+    page = look(session.server.url)
+    page.wait_for_selector(".card:nth-child(4) canvas")
+    session.session.exceeded = {"temperature": ["temperature > 4", "temperature > 4.1"]}
+    page.wait_for_selector(".card.alarm")
+    page.screenshot(path=str(ARTIFACTS / "monitor-alarm.png"))
+    assert page.get_by_role("alert").filter(visible=True).inner_text().split("\n")[0] == "Alarm: temperature > 4"
+    assert page.locator(".card.alarm h2").inner_text() == "temperature"
+    session.session.exceeded = {}
+    page.wait_for_function("() => !document.querySelector('.card.alarm') && !document.querySelector('#alarms p')")
+
+
+def test_a_clock_that_was_set_back_hides_nothing_that_comes_after(shown, look):
+    session = shown()
+    page = look(session.server.url)
+    value_of(page, "temperature").wait_for()
+    now = time.time()
+    session.loop.call_soon_threadsafe(lambda: session.session.log(now - 300, temperature=7.25, new=1.0))
+    page.wait_for_function("() => document.body.innerText.includes('7.2500')")
+    session.loop.call_soon_threadsafe(lambda: session.session.log(now - 299, temperature=8.25))
+    page.wait_for_function("() => document.body.innerText.includes('8.2500')")
+
+
+def test_two_hundred_variables_and_very_long_names_are_shown_and_reached_by_the_keyboard(shown, look):
+    session = shown()
+    session.log(**{f"channel {k:03}": k * 1.5 for k in range(200)}, **{"a_very_long_name_" * 12: 1.0})
+    page = look(session.server.url, 390, 844)
+    page.wait_for_selector(".card:nth-child(205) canvas")
+    assert page.evaluate("() => document.documentElement.scrollWidth <= innerWidth")
+    page.screenshot(path=str(ARTIFACTS / "monitor-many.png"))
+    page.keyboard.press("Tab")
+    assert page.evaluate("() => document.activeElement.innerText") == "1 min"
+    for _ in range(5):
+        page.keyboard.press("Tab")
+    page.keyboard.press("Enter")
+    page.wait_for_selector("body.single .card")
+
+
+def test_a_session_without_anything_says_so(shown, look):
+    session = shown()
+    session.session.kept.clear()
+    session.wait_for(session.server.close())
+    session.start()
+    page = look(session.server.url)
+    page.wait_for_function("() => document.body.innerText.includes('Nothing has been logged yet')")
+    page.screenshot(path=str(ARTIFACTS / "monitor-empty.png"))

@@ -170,6 +170,63 @@ async def test_starttls_and_login_work_and_the_password_is_in_no_file_log_or_rep
         pickle.dumps(postman.account)
 
 
+def test_no_frame_of_ours_holds_the_password_when_a_traceback_shows_what_frames_hold(sesn):
+    with pytest.raises(PlanError) as caught:
+        sesn.send_email("o@lab.example", "a@lab.example", "mail.example", user="oven", password=PASSWORD)
+    frames = [frame.frame for frame in caught.traceback if "labnb" in str(frame.path) and "tests" not in str(frame.path)]
+    assert len(frames) >= 2
+    assert PASSWORD not in repr([frame.f_locals for frame in frames])
+
+
+@pytest.mark.parametrize("password", ["gehéim-ñ", "new\nline"])
+async def test_a_password_of_any_letters_never_ends_the_session(sesn, serve, contexts, password):
+    def check(server, session, envelope, mechanism, data):
+        return AuthResult(success=data.password == password.encode())
+
+    inbox, port = serve(tls_context=contexts[0], auth_required=True, authenticator=check)
+    login = {"use_starttls": True, "user": "oven", "password": password, "tls_context": contexts[1]}
+    mail = sesn.send_email("o@lab.example", "a@lab.example", "localhost", port, initial_delay_hours=0, **login)
+    told = []
+    sesn._postmen[0]._tell = told.append
+    await sesn.monitor(log, mail, until(lambda: told or inbox.mails, sesn), server_port=None)
+    assert password not in str(told)
+    assert inbox.mails or "switched off" in told[0]
+
+
+async def test_a_login_that_is_encrypted_from_the_begin_works(sesn, serve, contexts):
+    inbox = Inbox()
+    controller = Controller(inbox, hostname="localhost", port=free_port(), ssl_context=contexts[0])
+    controller.start()
+    try:
+        mail = sesn.send_email(
+            "o@lab.example", "a@lab.example", "localhost", controller.port, initial_delay_hours=0,
+            use_ssl_submission=True, tls_context=contexts[1],
+        )  # fmt: skip
+        await sesn.monitor(log, mail, until(lambda: inbox.mails, sesn), server_port=None)
+    finally:
+        controller.stop()
+    assert inbox.mails[0][1] or inbox.mails
+
+
+async def test_one_recipient_who_is_refused_is_told_and_the_others_get_their_mail(sesn, serve):
+    inbox, port = serve()
+
+    async def handle_RCPT(server, session, envelope, address, options):
+        if address.startswith("gone"):
+            return "550 no such user"
+        envelope.rcpt_tos.append(address)
+        return "250 OK"
+
+    inbox.handle_RCPT = handle_RCPT
+    to = ["gone@lab.example", "a@lab.example"]
+    mail = sesn.send_email("o@lab.example", to, "localhost", port, initial_delay_hours=0)
+    told = []
+    sesn._postmen[0]._tell = told.append
+    await sesn.monitor(log, mail, until(lambda: inbox.mails and told, sesn), server_port=None)
+    assert inbox.mails[0][0].rcpt_tos == ["a@lab.example"]
+    assert told == ["mail did not reach gone@lab.example: 550 no such user"]
+
+
 async def test_a_refused_login_switches_mail_off_and_the_session_goes_on(sesn, serve, contexts):
     inbox, port = serve(
         tls_context=contexts[0], auth_required=True, authenticator=lambda *_: AuthResult(success=False, handled=False)

@@ -105,11 +105,15 @@ async def test_a_port_that_is_taken_is_a_clear_error_and_no_task_begins(sesn):
 
 
 BUSY = """
-import asyncio, sys, time
+import asyncio, sys, threading, time
 from labnb import AsyncSession
-lags, n = [], 0
+lags, alone, n = [], [], 0
 async def log(sesn):
     global n
+    if not n:  # what is heavy to import is there before anything is logged
+        assert {"aiohttp.web", "matplotlib.backends.backend_agg", "matplotlib.figure"} <= sys.modules.keys()
+        global begin
+        begin = time.monotonic()
     sesn.add_entry({f"v{i}": n for i in range(10)})
     n += 1
     await sesn.sleep(max(0.0, begin + 0.01 * n - time.monotonic()))
@@ -117,32 +121,31 @@ async def lag():
     before = time.perf_counter()
     await asyncio.sleep(0.005)
     lags.append(time.perf_counter() - before - 0.005)
+async def idle(sesn):  # a loop of this process that has nothing else to do: what threads and the machine do to it
+    while sesn.running:
+        before = time.perf_counter()
+        await asyncio.sleep(0.005)
+        alone.append(time.perf_counter() - before - 0.005)
 async def end(sesn):
-    await asyncio.sleep(4)
+    beside = threading.Thread(target=asyncio.run, args=(idle(sesn),))
+    beside.start()
+    await asyncio.sleep(3)
     sesn.ask_exit()
-async def alone():
-    until = time.monotonic() + 1
-    while time.monotonic() < until:
-        await lag()
-def p99():
-    return sorted(lags)[int(0.99 * len(lags))]
-import aiohttp, matplotlib.figure, matplotlib.dates, matplotlib.backends.backend_agg
-asyncio.run(alone())
-baseline = p99()  # what the machine does to a loop that has nothing else to do
-lags.clear()
-begin = time.monotonic()
+    await asyncio.to_thread(beside.join)
+def p99(found):
+    return sorted(found)[int(0.99 * len(found))]
 with AsyncSession("busy", verbose=False, store=sys.argv[1]) as sesn:
     asyncio.run(sesn.monitor(log, lag, end(sesn), sesn.plot(["v0", "v1"]), server_port=0))
 with AsyncSession("busy", verbose=False, store=sys.argv[1]) as sesn:
     assert all(sesn[f"v{i}"][1].tolist() == list(range(n)) for i in range(10))
-print(n, p99(), baseline)
+print(n, p99(lags), p99(alone))
 """
 
 
 def test_ten_variables_at_100_hz_are_all_kept_and_the_loop_is_never_held_up(tmp_path):
     done = subprocess.run([sys.executable, "-c", BUSY, tmp_path], capture_output=True, text=True, check=True)
     count, lag_p99_s, baseline_s = done.stdout.split()
-    assert int(count) >= 390
+    assert int(count) >= 290
     assert float(lag_p99_s) < 0.02 + float(baseline_s)
 
 

@@ -1,6 +1,7 @@
 """Tasks of a monitoring session: how they go on, end, fail and are interrupted."""
 
 import asyncio
+import math
 import json
 import signal
 import subprocess
@@ -322,6 +323,36 @@ def test_an_alarm_is_noted_and_calls_whom_it_should_and_logging_goes_on_if_that_
     kinds = [event["kind"] for event in events(sesn)]
     assert kinds == ["alarm", "warning", "alarm", "warning"]
     assert "valve stuck" in str(events(sesn)[1])
+
+
+def test_alarms_of_one_variable_are_told_apart_and_seen_while_they_last(sesn):
+    high, higher = sesn.alert("p > 1", hysteresis=0.5), sesn.alert("p > 2")
+    seen = []
+    for value in (0, 1.5, math.nan, 2.5, 1.2, math.inf, 0.4, math.nan):
+        sesn.add_entry(p=value)
+        seen.append(sesn.alarms())
+    one, both = {"p": ["p > 1"]}, {"p": ["p > 1", "p > 2"]}
+    assert seen == [{}, one, one, both, one, both, {}, {}]
+    assert not (high.raised or higher.raised)
+
+
+def test_an_alarm_raised_by_a_thread_is_notified_on_the_loop(sesn):
+    heard = []
+
+    async def notify(alarm):
+        heard.append(asyncio.get_running_loop())
+
+    sesn.alert("p > 1", notify)
+
+    async def log(session):
+        await asyncio.to_thread(session.add_entry, p=2)
+        await session.sleep(0.01)
+        heard.append(asyncio.get_running_loop())
+        session.ask_exit()
+
+    asyncio.run(sesn.monitor(log))
+    assert len(heard) == 2
+    assert heard[0] is heard[1]
 
 
 def test_a_plot_without_a_notebook_is_a_picture_in_the_folder_of_the_session(sesn):

@@ -146,6 +146,7 @@ class Streams:
             "state": session.state(),
             "parameters": visible(session.parameters()),
             "units": session.units(),
+            "alarms": session.alarms(),
             "runs": sorted(session.stores()),
         }
 

@@ -59,6 +59,13 @@ class Going:
         """Stop, from any thread."""
         self._loop.call_soon_threadsafe(self.stop)
 
+    def post(self, fn: Callable[[], None]) -> None:
+        """Call `fn` on the loop: at once if this is it, else soon."""
+        if asyncio._get_running_loop() is self._loop:  # noqa: SLF001  documented
+            fn()
+        else:
+            self._loop.call_soon_threadsafe(fn)
+
     def stop(self) -> None:
         """Wake what sleeps, and have every task end after its present call."""
         if self._stop.is_set():

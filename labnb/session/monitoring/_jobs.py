@@ -17,12 +17,16 @@ from labnb.session._task import Task
 class Accompaniment:
     """A task that goes along as long as others run (a plot, mail), and by itself until somebody stops.
 
-    Give it to `monitor`; `await` does it right here.
+    Give it to `monitor`; `await` does it right here. `load` imports what it needs: in a thread, before tasks begin,
+    because an import, even in a thread, holds up a loop for tens of milliseconds.
     """
 
-    def __init__(self, name: str, go: Callable[[], Coroutine[Any, Any, None]]) -> None:
+    def __init__(
+        self, name: str, go: Callable[[], Coroutine[Any, Any, None]], load: Callable[[], object] | None = None
+    ) -> None:
         self.name = name
         self.go = go
+        self.load = load
 
     def __await__(self) -> Generator[Any, None, None]:
         return self.go().__await__()
@@ -37,6 +41,7 @@ class Work:
 
     task: Task
     beside: bool = False
+    load: Callable[[], object] | None = None
 
 
 def works_of(tasks: Sequence[object], session: object, stopping: Callable[[], bool]) -> list[Work]:
@@ -57,7 +62,7 @@ def works_of(tasks: Sequence[object], session: object, stopping: Callable[[], bo
 
 def _work_of(task: object, number: int, session: object, stopping: Callable[[], bool]) -> Work:
     if isinstance(task, Accompaniment):
-        return Work(Task(task.name, task.go, (), True), beside=True)
+        return Work(Task(task.name, task.go, (), True), beside=True, load=task.load)
     if inspect.isawaitable(task):
         awaited = task
 

@@ -2,12 +2,15 @@
 
 import asyncio
 import re
+import sys
 from collections.abc import Mapping
 from datetime import datetime
 from io import BytesIO
 from pathlib import Path
 from threading import Lock
 from typing import TYPE_CHECKING, Any
+
+import numpy as np
 
 from labnb.core import RecordError, present_clock
 from labnb.live import decimate
@@ -24,6 +27,12 @@ def draw(chart: Chart, curves: Mapping[str, tuple[Floats, Floats]], units: Mappi
     """Return a PNG of `chart`, light, whatever the user's style is. Touches no pyplot state: may run in a thread."""
     with _one_by_one:
         return _draw(chart, curves, units, name)
+
+
+def load_drawing() -> None:
+    """Import what drawing takes, and draw once, which fills its caches: 0.5 s that a loop would feel."""
+    if "matplotlib.backends.backend_agg" not in sys.modules:
+        draw(Chart(("a", "b")), {"a": (np.arange(2.0), np.arange(2.0))}, {}, "")
 
 
 def _draw(chart: Chart, curves: Mapping[str, tuple[Floats, Floats]], units: Mapping[str, str], name: str) -> bytes:

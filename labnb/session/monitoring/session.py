@@ -6,6 +6,7 @@ import inspect
 import math
 from collections.abc import AsyncIterable, Awaitable, Callable, Coroutine, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
+from functools import partial
 from typing import Any, cast
 
 from labnb.core import LifecycleError, PlanError
@@ -15,7 +16,7 @@ from labnb.session.monitoring._jobs import Accompaniment, Work, caller_of, works
 from labnb.session.monitoring._limits import Limits, parse_limits
 from labnb.session.monitoring.chart import Chart, Span, chart_of, view_of
 from labnb.session.monitoring.data import SessionData
-from labnb.session.monitoring.picture import PictureFile
+from labnb.session.monitoring.picture import PictureFile, load_drawing
 
 Notify = Callable[["Alarm"], object]
 
@@ -100,6 +101,8 @@ class MonitoringSession(SessionData):
         part = self._part()
         self._monitor = monitor = _Monitor(Going(self.name, self._tell))
         try:
+            for load in {work.load for work in works if work.load}:
+                await asyncio.to_thread(load)
             async with around:
                 await monitor.going.perform(works)
         except Exception as error:
@@ -167,7 +170,7 @@ class MonitoringSession(SessionData):
         Raises PlanError if nobody could draw it.
         """
         chart = chart_of(varnames, maxvalues, yscale, x, y, (fixed_xlim, fixed_ylim))
-        return Accompaniment(f"plot of {chart.title}", lambda: self._plot(chart))
+        return Accompaniment(f"plot of {chart.title}", lambda: self._plot(chart), load_drawing)
 
     async def _plot(self, chart: Chart) -> None:
         view = view_of(chart, self)
@@ -212,6 +215,11 @@ class MonitoringSession(SessionData):
         alarm = Alarm(limits, tuple(self._notifier(each) for each in cast("Sequence[object]", several)))
         self._alarms.setdefault(limits.name, []).append(alarm)
         return alarm
+
+    def alarms(self) -> dict[str, list[str]]:
+        """Return, by variable, the limits that are exceeded now, as they were written."""
+        raised = {name: [each.limits.text for each in several if each.raised] for name, several in self._alarms.items()}
+        return {name: texts for name, texts in raised.items() if texts}
 
     def _notifier(self, notify: object) -> Notify:
         if callable(notify):
@@ -260,9 +268,7 @@ class MonitoringSession(SessionData):
             coroutine.close()
             self._tell("an alarm has nobody to run its notification: no monitor is going on")
             return
-        task = asyncio.ensure_future(coroutine)
-        self._monitor.asides.add(task)
-        task.add_done_callback(self._monitor.asides.discard)
+        self._monitor.going.post(partial(_begin_aside, coroutine, self._monitor.asides))
 
     async def _end_asides(self, monitor: _Monitor) -> None:
         if monitor.asides:
@@ -274,6 +280,12 @@ class MonitoringSession(SessionData):
         """Keep a warning with the data, and show it."""
         self._part().note("warning", text)
         self._say(text)
+
+
+def _begin_aside(coroutine: Coroutine[Any, Any, None], asides: "set[asyncio.Task[None]]") -> None:
+    task = asyncio.ensure_future(coroutine)
+    asides.add(task)
+    task.add_done_callback(asides.discard)
 
 
 def _is_duration(value: object) -> bool:

@@ -14,7 +14,7 @@ const WORDS = { running: "● running", stopping: "■ stopping", ended: "✓ en
 const at = (id) => document.getElementById(id);
 const only = location.pathname.startsWith("/plot/") ? decodeURIComponent(location.pathname.slice("/plot/".length)) : null;
 
-const session = { name: "", state: "", units: {}, parameters: {}, runs: [] };
+const session = { name: "", state: "", units: {}, parameters: {}, runs: [], alarms: {} };
 const cards = new Map();
 let span = remembered("window", "600");
 let now = 0;
@@ -157,6 +157,16 @@ function showAbout() {
   at("about").hidden = only !== null || (parameters.length === 0 && session.runs.length === 0);
 }
 
+/** Say which limits are exceeded; a text that stays is left alone, so that it is read out once. */
+function showAlarms() {
+  const texts = Object.values(session.alarms).flat().sort().map((text) => `Alarm: ${text}`);
+  const box = at("alarms");
+  if (texts.join("\n") !== [...box.children].map((each) => each.textContent).join("\n")) {
+    box.replaceChildren(...texts.map((text) => element("p", "", text)));
+  }
+  for (const [name, card] of cards) card.box.classList.toggle("alarm", name in session.alarms);
+}
+
 function tell(text) {
   at("message").textContent = text;
   at("message").hidden = !text;
@@ -169,7 +179,7 @@ function follow() {
   source = new EventSource(`/api/stream?${query}`);
   source.addEventListener("snapshot", ({ data }) => {
     for (const card of cards.values()) card.series = new Series();
-    Object.assign(session, { units: {}, parameters: {}, runs: [] });
+    Object.assign(session, { units: {}, parameters: {}, runs: [], alarms: {} });
     at("ask").hidden = true;
     at("windows").hidden = false;
     arrived(JSON.parse(data), true);
@@ -187,6 +197,7 @@ function arrived(message, about) {
   showState(session.state);
   if (about) showAbout();
   showCards();
+  showAlarms();
 }
 
 /** The stream broke: say so, find out whether a token is wanted, try again. */

@@ -21,15 +21,27 @@ export class Series {
   constructor() {
     this.t = [];
     this.v = [];
+    this.last = null;
   }
 
   /** Add points in their order; `null` is NaN. */
   extend(t, v) {
+    let ordered = true;
     for (let i = 0; i < t.length; i++) {
+      ordered &&= !(t[i] < this.t[this.t.length - 1]);
       this.t.push(t[i]);
       this.v.push(v[i]);
     }
+    if (t.length) this.last = [t[t.length - 1], v[v.length - 1]];
+    if (!ordered) this.#sort();
     if (this.t.length > LIMIT) this.#thin();
+  }
+
+  // A clock was set back: charts want times that rise; what was logged last stays the value that is shown.
+  #sort() {
+    const order = [...this.t.keys()].sort((a, b) => this.t[a] - this.t[b] || a - b);
+    this.t = order.map((i) => this.t[i]);
+    this.v = order.map((i) => this.v[i]);
   }
 
   /** Forget what is older than `since`, but the newest of it: the curve comes in from the left. */
@@ -48,10 +60,6 @@ export class Series {
     const kept = outstanding(this.v, 0, half, 8);
     this.t = [...kept.map((i) => this.t[i]), ...this.t.slice(half)];
     this.v = [...kept.map((i) => this.v[i]), ...this.v.slice(half)];
-  }
-
-  get last() {
-    return this.t.length ? [this.t[this.t.length - 1], this.v[this.v.length - 1]] : null;
   }
 
   /** Return what a chart draws: what is no finite number is a gap. */
