@@ -1,6 +1,8 @@
 """`labnb docs`: every public name is told, every link leads somewhere, and no network is needed."""
 
+import ast
 import importlib
+import inspect
 import json
 import re
 import subprocess
@@ -14,7 +16,7 @@ from urllib.parse import unquote, urldefrag
 
 import pytest
 
-from labnb.cli import docs, main
+from labnb.cli import docs, doctor, main, visa
 
 ROOT = Path(__file__).parents[2]
 ROOMS = ("labnb", *(f"labnb.{room}" for room in docs.ROOMS))
@@ -133,3 +135,50 @@ def test_the_wheel_has_the_pages_and_makes_the_documentation(tmp_path):
     assert (done.returncode, done.stderr) == (0, ""), done.stderr
     assert done.stdout.startswith(str(tmp_path / "installed"))
     assert "Interrupt" in (tmp_path / "pages/labnb/docs/promises.html").read_text("utf-8")
+
+
+TROUBLES = (ROOT / "labnb" / "docs" / "troubleshooting.md").read_text("utf-8")
+
+
+def longest_words(function, node):
+    """The longest piece of a finding's text that never varies; a name stands for what the function last gave it."""
+    named = {
+        each.targets[0].id: each.value
+        for each in ast.walk(function)
+        if isinstance(each, ast.Assign) and isinstance(each.targets[0], ast.Name)
+    }
+    parts = [named.get(node.id, node) if isinstance(node, ast.Name) else node]
+    texts = [
+        n.value for part in parts for n in ast.walk(part) if isinstance(n, ast.Constant) and isinstance(n.value, str)
+    ]
+    return max(texts, key=len, default="").strip(" :;(")
+
+
+def troubles():
+    """What the doctor may find fault with: (check, words)."""
+    tree = ast.parse(inspect.getsource(doctor))
+    for function in (each for each in ast.walk(tree) if isinstance(each, ast.FunctionDef)):
+        for call in (each for each in ast.walk(function) if isinstance(each, ast.Call)):
+            if isinstance(call.func, ast.Name) and call.func.id == "Finding" and call.args[1].value != "ok":
+                yield function.name, longest_words(function, call.args[2])
+
+
+def test_the_page_of_troubles_has_all_that_the_doctor_finds():
+    found = list(troubles())
+    assert len(found) >= 18
+    own = {"_visa", "_python", "_data_root"}  # told by the library's name, by its version, by how much is free
+    for check, words in found:
+        assert (check in own and len(words) < 30) or words in TROUBLES, (check, words)
+    assert {check for check, _ in found} >= own
+    for state in ("does not answer within", "it ended the process"):
+        assert state in inspect.getsource(visa)
+        assert state in TROUBLES
+    for library in visa._KNOWN:
+        assert f"| `{library.name}`, " in TROUBLES
+
+
+def test_the_page_of_troubles_has_a_part_for_each_topic_and_a_line_for_each_extra():
+    topics = set(re.findall(r'Finding\(\s*"(\w+)"', inspect.getsource(doctor)))
+    assert set(re.findall(r"^### (\w+)$", TROUBLES, re.MULTILINE)) - {"Voila"} == topics
+    table = TROUBLES[TROUBLES.index("### extra") : TROUBLES.index("### visa")]
+    assert set(re.findall(r"`(\w+)`(?=[,` \w]*\|)", table)) >= set(doctor._EXTRAS)
