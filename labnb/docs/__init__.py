@@ -5,6 +5,7 @@ Pages:
 - `labnb.docs.coming_from`: the same measurement in QCoDeS, PyMeasure, pytestlab, pymanip and bluesky, and here
 - `labnb.docs.promises`: what survives what, and what is not promised
 - `labnb.docs.troubleshooting`: what `labnb doctor` finds, and what to do about it
+- `labnb.docs.jupyterlite`: what runs in a browser alone, and what does not
 
 Reference:
 

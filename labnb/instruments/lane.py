@@ -17,7 +17,7 @@ from functools import partial
 from queue import SimpleQueue
 from typing import Any, Generic, ParamSpec, TypeVar, cast
 
-from labnb.core import LinkError, LinkTimeout, Turn, present_clock
+from labnb.core import LinkError, LinkTimeout, Turn, begin_thread, have_threads, present_clock
 
 P = ParamSpec("P")
 T = TypeVar("T")
@@ -201,8 +201,8 @@ class Lane:
         self._asked: deque[Job[Any]] = deque()  # of the queued jobs, those that jobs in other lanes ask for
         self._bell: _Bell | None = None  # rung when there is another one of these while this lane waits
         self.lost: deque[Job[Any]] = deque()  # failures that nobody has waited for, oldest first; Any: of any T
-        self._thread = threading.Thread(target=self._serve, name=f"labnb lane {name}", daemon=True)
-        self._thread.start()
+        # Without threads, in a browser, work is done where it is asked for: nobody else could ask meanwhile.
+        self._thread = begin_thread(self._serve, f"labnb lane {name}", name) if have_threads() else None
 
     @property
     def closed(self) -> bool:
@@ -242,7 +242,10 @@ class Lane:
         with self.lock:
             if self._closed:
                 raise LinkError(f"{self.name}: the connection is closed; connect again")
-            self._put(cast(Job[object], job))
+            if self._thread is not None:
+                self._put(cast(Job[object], job))
+        if self._thread is None:
+            job.do()
         return job
 
     def _put(self, job: Job[object]) -> None:
@@ -302,13 +305,15 @@ class Lane:
         with self.lock:
             if not self._closed:
                 self._closed = True
+                if self._thread is None:
+                    return
                 self._last = Job(_nothing, self)
                 self._last.anyway = True
                 self._put(self._last)
                 self._jobs.put(None)
         if self._last is not None and not self.inside:
             self._last.settle()  # by the present clock; after that the thread has nothing left to wait for
-            self._thread.join()
+            cast(threading.Thread, self._thread).join()
 
     def retire(self) -> None:
         """End the thread behind what is queued, without waiting for it or for a lock: the garbage collector may call it."""

@@ -9,7 +9,7 @@ from typing import Protocol, cast
 from IPython.core.getipython import get_ipython
 from IPython.display import display
 
-from labnb.core import State
+from labnb.core import State, have_threads
 from labnb.live import Choice, Kind, LiveView, Snapshot, choose
 from labnb.notebook.figures import make_figure
 from labnb.notebook.panel import RunPanel
@@ -76,7 +76,8 @@ class Output:
         run = self._run
         self._panel = RunPanel(run.snapshot, None, on_pause=run.pause, on_resume=run.resume, on_stop=run.stop)
         self.show()
-        self._warming = asyncio.get_running_loop().run_in_executor(None, _warm_up)
+        if have_threads():
+            self._warming = asyncio.get_running_loop().run_in_executor(None, _warm_up)
         return self._panel
 
     def show(self) -> None:
@@ -112,7 +113,7 @@ class Output:
         snapshot = self._run.snapshot()
         kept: dict[str, str] = {"text/plain": summary_line(snapshot)}
         try:
-            picture = await asyncio.to_thread(self._draw, snapshot)
+            picture = await asyncio.to_thread(self._draw, snapshot) if have_threads() else self._draw(snapshot)
             kept["image/png"] = base64.b64encode(picture).decode("ascii")
         except Exception as error:  # noqa: BLE001  the data are safe; the person sees why there is no picture
             kept["text/plain"] += f"\n(no picture: {type(error).__name__}: {error})"

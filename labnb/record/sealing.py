@@ -17,7 +17,7 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import Any, cast
 
-from labnb.core import LabnbError, SystemClock
+from labnb.core import LabnbError, SystemClock, have_threads
 from labnb.record.files import reason
 from labnb.record.folder import write_note
 from labnb.record.journal import group_from
@@ -98,7 +98,9 @@ class Packer:
         self._thread: threading.Thread | None = None
 
     def later(self, folder: Path, after_s: float = GRACE_S) -> None:
-        """Do what is left to be done to a run, some time from now."""
+        """Do what is left to be done to a run, some time from now; where there are no threads, leave it as it is."""
+        if not have_threads():
+            return
         with self._change:
             self._due.setdefault(folder, time.monotonic() + after_s)
             if self._thread is None:

@@ -15,7 +15,7 @@ from pathlib import Path
 
 import numpy as np
 
-from labnb.core import Group, RecordError, State
+from labnb.core import Group, RecordError, State, have_threads
 from labnb.record.files import begin_writing, sync_path
 from labnb.record.folder import write_note
 from labnb.record.journal import MAGIC, START, Batch, Scanner, gathered, slot
@@ -220,8 +220,9 @@ class Writer:
         self._thread = threading.Thread(target=self._loop, name=f"labnb record {name}", daemon=True)
 
     def start(self) -> None:
-        """Start the thread."""
-        self._thread.start()
+        """Start the thread. In a browser there is none: then the store follows on request, and at the end."""
+        if have_threads():
+            self._thread.start()
 
     def stop(self) -> None:
         """End the thread; return when it has ended."""

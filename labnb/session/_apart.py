@@ -11,6 +11,8 @@ from collections.abc import Callable, Coroutine
 from contextvars import copy_context
 from typing import Any, Generic, TypeVar, final
 
+from labnb.core import LifecycleError, have_threads
+
 T = TypeVar("T")
 
 _PATIENCE_S = 2.0  # how long tasks that the work has left behind may take to end
@@ -35,6 +37,11 @@ class Apart(Generic[T]):
     async def run(self) -> T:
         """Do the work; return or raise what came of it. Being cancelled cancels the work and waits for its end."""
         here = asyncio.get_running_loop()
+        if not have_threads():
+            raise LifecycleError(
+                "this measurement needs a thread, since it has no await or --thread was given, and Python in a browser "
+                "has none: write `await` before what the instruments do, or use a kernel on a computer"
+            )
         self._ended, self._loop = here.create_future(), asyncio.new_event_loop()
         context = copy_context()  # what is printed goes to the cell that began it; what is used is noted by the run
         thread = threading.Thread(

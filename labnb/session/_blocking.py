@@ -12,7 +12,7 @@ from asyncio import events
 from collections.abc import Callable, Coroutine
 from typing import Any, TypeVar
 
-from labnb.core import LifecycleError
+from labnb.core import LifecycleError, have_threads
 
 T = TypeVar("T")
 
@@ -22,6 +22,8 @@ def run_blocking(make: Callable[[], Coroutine[Any, Any, T]]) -> T:
     loop = asyncio._get_running_loop()  # noqa: SLF001  documented; get_running_loop would be the context of all errors
     if loop is None:
         return asyncio.run(make())
+    if not have_threads():
+        raise LifecycleError("in a browser nothing can wait while the loop runs; write `await` before it instead")
     _allow_nesting(loop)
     return loop.run_until_complete(make())
 
