@@ -242,6 +242,7 @@ async def test_a_refused_login_switches_mail_off_and_the_session_goes_on(sesn, s
     assert not inbox.mails
 
 
+@pytest.mark.speed
 async def test_a_server_that_is_down_is_tried_again_and_holds_nothing_up(sesn, serve):
     port = free_port()
     told, lags = [], []
