@@ -4,6 +4,7 @@ import json
 import shutil
 from pathlib import Path
 
+import pytest
 import xarray as xr
 
 FIRST = Path(__file__).parents[2] / "notebooks" / "01_first_sweep.ipynb"

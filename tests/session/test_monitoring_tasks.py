@@ -1,8 +1,8 @@
 """Tasks of a monitoring session: how they go on, end, fail and are interrupted."""
 
 import asyncio
-import math
 import json
+import math
 import signal
 import subprocess
 import sys
