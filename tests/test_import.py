@@ -23,6 +23,7 @@ def test_import_labnb_loads_nothing_heavy():
     assert [name for name in HEAVY if name in loaded] == []
 
 
+@pytest.mark.speed
 def test_import_labnb_is_within_30_ms_of_a_bare_interpreter():
     code = "import time; begin = time.perf_counter(); import labnb; print(time.perf_counter() - begin)"
     best = min(float(fresh(code)) for _ in range(5))

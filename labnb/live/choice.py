@@ -6,7 +6,7 @@ none                   no figure, the values are enough      (an array variable:
 any, and a picture     its newest frame                      (a variable with two dimensions of its own: a camera)
 open (time)            strip chart
 adaptive               lines over what is chosen             (two are chosen: a mesh of triangles)
-one                    lines                                 (an array variable: a waterfall and its newest trace)
+one                    lines                                 (an array variable: a waterfall, if it is of one length, and its newest trace)
 two, outer <= 12       family: one line per outer value
 two                    map, outer axis upwards, with a cut along a row
 more                   the same of the two innermost, at the current or a chosen setpoint of the others
@@ -190,14 +190,14 @@ def _array_figures(group: Group, dims: Sequence[Any], found: Sequence[Variable])
     if len(dims) == 2:
         return [Choice(Kind.IMAGE, group.key, dims[1], dims[0], _one_each(found))]
     newest = Choice(Kind.TRACE, group.key, dims[0], None, _by_unit(found))
-    if not group.axes or isinstance(group.axes[-1], AdaptiveAxis):
+    if not group.axes or isinstance(group.axes[-1], AdaptiveAxis) or any(v.ragged for v in found):
         return [newest]
     return [Choice(Kind.WATERFALL, group.key, dims[0], group.axes[-1], _one_each(found)), newest]
 
 
 def _is_image(variable: Variable) -> bool:
     """Whether the last two dimensions of an array make a picture, such as a camera's."""
-    return len(variable.dims) > 1 and not any(isinstance(d, Span) and d.ragged for d in variable.dims)
+    return len(variable.dims) > 1 and not variable.ragged
 
 
 def _quantities(variable: Variable) -> tuple[Quantity, ...]:

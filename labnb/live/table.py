@@ -50,7 +50,7 @@ class Table:
         self._index = {v.name: k for k, v in enumerate(group.variables)}
         self._traces: dict[str, NDArray[np.generic]] = {}
         self._latest: dict[str, object] = {}
-        self._binning = {v.name: Raster(coordinates(v.dims[-1])).cell_of for v in group.variables if v.dims}
+        self._binning = {v.name: _cells(v) for v in group.variables if v.dims and not v.ragged}
         self._trace_rows: dict[str, list[TraceRow]] = {name: [] for name in self._binning}
 
     def __len__(self) -> int:
@@ -92,10 +92,9 @@ class Table:
         for variable in group.variables:
             if variable.dims:
                 self._columns.pop(variable.name, None)
-                self._binning[variable.name] = Raster(coordinates(variable.dims[-1])).cell_of
-                self._trace_rows.setdefault(variable.name, [])
-                self._binning[variable.name] = Raster(coordinates(variable.dims[-1])).cell_of
-                self._trace_rows.setdefault(variable.name, [])
+                if not variable.ragged:
+                    self._binning[variable.name] = _cells(variable)
+                    self._trace_rows.setdefault(variable.name, [])
             elif self._columns[variable.name].dtype != _kept_as(variable):
                 self._columns[variable.name] = self._columns[variable.name].astype(_kept_as(variable))
 
@@ -209,6 +208,10 @@ def _number(value: object) -> complex:
         return complex(np.asarray(value.value if isinstance(value, Flag) else value).item())
     except (TypeError, ValueError):
         return complex(np.nan)
+
+
+def _cells(variable: Variable) -> NDArray[np.int64]:
+    return Raster(coordinates(variable.dims[-1])).cell_of
 
 
 def _binned(array: NDArray[np.generic], cells: NDArray[np.int64]) -> Numbers:

@@ -4,6 +4,7 @@ import json
 import shutil
 from pathlib import Path
 
+import pytest
 import xarray as xr
 
 FIRST = Path(__file__).parents[2] / "notebooks" / "01_first_sweep.ipynb"
@@ -55,6 +56,7 @@ def test_the_first_notebook_runs_whole_and_its_figure_is_live(lab, open_notebook
     notebook.screenshot("first-frozen-light")
 
 
+@pytest.mark.speed
 def test_stop_ends_the_cell_at_once_and_the_next_cell_runs(open_notebook):
     notebook = open_notebook([LOAD, SLOW, "wave.state, wave.points, wave.data.y.notnull().sum().item()"])
     notebook.run_all()
@@ -69,6 +71,7 @@ def test_stop_ends_the_cell_at_once_and_the_next_cell_runs(open_notebook):
     assert points == stored > 10
 
 
+@pytest.mark.speed
 def test_stop_cuts_a_long_await_short(open_notebook):
     cell = '%%measure long\nfor x in sweep(range(9)):\n    await asyncio.sleep(1 if x == 0 else 60)\n    y: "V" = x'
     notebook = open_notebook([LOAD, cell, "long.state, long.points"])
@@ -101,6 +104,7 @@ def test_pause_holds_the_point_count_and_resume_goes_on(open_notebook):
     assert notebook.seconds_until_done(0, STOP) >= 0
 
 
+@pytest.mark.speed
 def test_interrupt_keeps_the_data_says_one_line_and_aborts_the_queue(lab, open_notebook):
     notebook = open_notebook([LOAD, SLOW, "'not reached'"], name="interrupt.ipynb")
     notebook.run_all()
@@ -122,6 +126,7 @@ def test_interrupt_keeps_the_data_says_one_line_and_aborts_the_queue(lab, open_n
     notebook.wait("cell.model.outputs.toJSON().some(o => o.data && o.data['image/png'])", 1)
 
 
+@pytest.mark.speed
 def test_a_blocking_body_keeps_the_kernels_buttons_alive(open_notebook):
     notebook = open_notebook([LOAD, BLOCKING, "wave.state"])
     notebook.run_all()
@@ -138,6 +143,7 @@ def test_a_blocking_body_keeps_the_kernels_buttons_alive(open_notebook):
     assert "STOPPED" in notebook.text(2)
 
 
+@pytest.mark.speed
 def test_interrupt_ends_a_blocking_body_too(open_notebook):
     notebook = open_notebook([LOAD, BLOCKING, "'not reached'"])
     notebook.run_all()
@@ -207,6 +213,7 @@ def test_a_map_is_live_and_its_unmeasured_part_is_empty(open_notebook):
     notebook.screenshot("map-frozen-light")
 
 
+@pytest.mark.speed
 def test_a_time_series_follows_its_schedule(open_notebook):
     cell = '%%measure log --every 100ms --for 2s\nlevel: "V" = math.sin(time.monotonic())'
     notebook = open_notebook(

@@ -61,6 +61,7 @@ def test_an_instrument_may_be_closed_and_opened_again(manager, address):
             assert instrument.query("SYST:ERR?") == '0,"No error"\n'
 
 
+@pytest.mark.speed
 def test_a_sweep_of_a_wave_behind_an_rc_takes_less_than_a_second_of_the_computer(manager):
     awg, scope = manager.open_resource(AWG_ADDRESS), manager.open_resource(SCOPE_ADDRESS)
     awg.write("SOUR1:APPL:SIN 1000,4,0")

@@ -11,7 +11,7 @@ class Kernel:
         self.manager = KernelManager(kernel_name="python3")
         self.manager.start_kernel(cwd=str(folder))
         self.client = self.manager.client()
-        self.client.start_channels()
+        self.client.start_channels(hb=False)  # its thread ends up to a second after it was told to
         self.client.wait_for_ready(timeout=60)
 
     def start(self, code):
@@ -23,6 +23,21 @@ class Kernel:
         outputs = []
         reply = self.client.execute_interactive(code, timeout=timeout, output_hook=outputs.append)
         return reply["content"], [m["content"] for m in outputs if m["msg_type"] not in ("status", "execute_input")]
+
+    def ended(self, request, timeout=60):
+        """Wait for the end of a cell that was sent by `start`; return its reply and its outputs."""
+        outputs = []
+        while True:
+            message = self.client.get_iopub_msg(timeout=timeout)
+            if message["parent_header"].get("msg_id") != request:
+                continue
+            if message["msg_type"] not in ("status", "execute_input"):
+                outputs.append(message["content"])
+            elif message["content"].get("execution_state") == "idle":
+                break
+        while (reply := self.client.get_shell_msg(timeout=timeout))["parent_header"].get("msg_id") != request:
+            pass
+        return reply["content"], outputs
 
     def value(self, code):
         """Return the text of the value of a cell's last expression."""

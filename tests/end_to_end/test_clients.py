@@ -84,6 +84,7 @@ def page(tmp_path_factory, shared_kernel_in):
     return Page(kernel)
 
 
+@pytest.mark.speed
 @pytest.mark.parametrize("kind", KINDS)
 def test_without_subshells_buttons_work_while_the_cell_awaits_and_no_queued_cell_is_lost(page, kind):
     first = page.start(measure(kind, 100_000))

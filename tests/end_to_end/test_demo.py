@@ -113,11 +113,10 @@ def test_the_demo_writes_the_executed_notebook_with_its_figures(demo):
 @pytest.mark.timeout(240)
 def test_the_data_open_where_there_is_only_xarray_and_zarr_and_agree_with_the_closed_form(demo, tmp_path):
     folder, _ = demo
-    subprocess.run([sys.executable, "-m", "venv", str(tmp_path / "venv")], check=True)
+    subprocess.run([sys.executable, "-m", "venv", "--without-pip", tmp_path / "venv"], check=True)
     python = tmp_path / "venv" / "bin" / "python"
-    installed = subprocess.run(
-        [python, "-m", "pip", "install", "--quiet", "xarray", "zarr"], capture_output=True, text=True, check=False
-    )
+    pip = [sys.executable, "-m", "pip", "--python", python, "install", "--quiet", "xarray", "zarr"]
+    installed = subprocess.run(pip, capture_output=True, text=True, check=False)
     if installed.returncode and not os.environ.get("LABNB_REQUIRE_BROWSER"):
         pytest.skip(f"xarray and zarr could not be installed into a new environment: {installed.stderr[-200:]}")
     assert installed.returncode == 0, installed.stderr

@@ -259,25 +259,54 @@ def parallel(data):
     assert float(data.lateness.quantile(0.9)) < 0.1  # a loaded machine; exactly on time under a virtual clock
 
 
-PROGRAMS = [
-    pytest.param(EMPTY, None, id="without a bench"),
-    pytest.param(EMPTY_BENCH, None, id="with a bench"),
-    pytest.param(BASIC, basic, id="basic usage"),
-    pytest.param(SWEEP, swept, id="sweep"),
-    pytest.param(TRACES, traces, id="traces", marks=pytest.mark.slow),
-    pytest.param(PARALLEL, parallel, id="parallel", marks=pytest.mark.slow),
-    pytest.param(PARALLEL_BENCH, parallel, id="parallel with a bench", marks=pytest.mark.slow),
-]
+PROGRAMS = {
+    "traces": (TRACES, traces),
+    "parallel": (PARALLEL, parallel),
+    "parallel with a bench": (PARALLEL_BENCH, parallel),
+    "basic usage": (BASIC, basic),
+    "sweep": (SWEEP, swept),
+    "with a bench": (EMPTY_BENCH, None),
+    "without a bench": (EMPTY, None),
+}
+LONG = ("traces", "parallel", "parallel with a bench")
 
 
-@pytest.fixture
-def folder(tmp_path):
+@pytest.fixture(scope="module")
+def script(tmp_path_factory):
+    """Return a function that begins a program as a script; the long ones run beside each other, as they mostly wait."""
+
+    def begin(name):
+        folder = laid_out(tmp_path_factory)
+        (folder / "program.py").write_text(PROGRAMS[name][0])
+        command = [sys.executable, "-W", "error", "program.py"]
+        return folder, subprocess.Popen(command, cwd=folder, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True)
+
+    long = {name: begin(name) for name in LONG}
+    return lambda name: long.pop(name, None) or begin(name)
+
+
+@pytest.fixture(scope="module")
+def cell(tmp_path_factory, shared_kernel_in):
+    """Return a function that begins a program as a cell of a new kernel; the long ones run beside each other."""
+
+    def begin(name):
+        folder = laid_out(tmp_path_factory)
+        kernel = shared_kernel_in(folder)
+        return folder, kernel, kernel.start(PROGRAMS[name][0].replace("asyncio.run(main())", "await main()"))
+
+    long = {name: begin(name) for name in LONG}
+    return lambda name: long.pop(name, None) or begin(name)
+
+
+def laid_out(tmp_path_factory):
+    folder = tmp_path_factory.mktemp("program")
     for name in ("bench.yaml", "bench_parallel.yaml"):
-        (tmp_path / name).write_text(BENCH)
-    return tmp_path
+        (folder / name).write_text(BENCH)
+    return folder
 
 
-def check(folder, expected):
+def check(folder, name):
+    expected = PROGRAMS[name][1]
     runs = sorted(folder.glob("labnb-data/*/*/*/*"))
     if expected is None:
         assert runs == []
@@ -286,21 +315,20 @@ def check(folder, expected):
     expected(labnb.load(run))
 
 
-@pytest.mark.parametrize(("program", "expected"), PROGRAMS)
-def test_the_program_runs_as_a_script(folder, program, expected):
-    (folder / "program.py").write_text(program)
-    done = subprocess.run(
-        [sys.executable, "-W", "error", "program.py"], cwd=folder, capture_output=True, text=True, check=False
-    )
-    assert done.returncode == 0, done.stderr
-    assert done.stderr == ""
-    check(folder, expected)
+@pytest.mark.speed
+@pytest.mark.parametrize("name", PROGRAMS)
+def test_the_program_runs_as_a_script(script, name):
+    folder, process = script(name)
+    _, complaints = process.communicate(timeout=60)
+    assert (process.returncode, complaints) == (0, "")
+    check(folder, name)
 
 
-@pytest.mark.parametrize(("program", "expected"), PROGRAMS)
-def test_the_program_runs_in_a_notebook_by_top_level_await(folder, kernel_in, program, expected):
-    kernel = kernel_in(folder)
-    content, outputs = kernel.run(program.replace("asyncio.run(main())", "await main()"))
+@pytest.mark.speed
+@pytest.mark.parametrize("name", PROGRAMS)
+def test_the_program_runs_in_a_notebook_by_top_level_await(cell, name):
+    folder, kernel, request = cell(name)
+    content, outputs = kernel.ended(request)
     assert content["status"] == "ok", content
     assert [o for o in outputs if o.get("name") == "stderr"] == []
-    check(folder, expected)
+    check(folder, name)

@@ -62,6 +62,7 @@ def test_a_cell_that_computes_holds_up_a_run_on_the_kernels_loop_which_says_so(l
     assert warning.replace("'", "\\'") in kept or warning in kept
 
 
+@pytest.mark.speed
 def test_with_thread_a_cell_that_computes_holds_up_nothing(lab):
     ok(lab, "%%task beat\nwhile True:\n    beats.append(time.monotonic())\n    await asyncio.sleep(0.02)".strip())
     ok(lab, "beats = []")
@@ -76,6 +77,7 @@ def test_with_thread_a_cell_that_computes_holds_up_nothing(lab):
     assert lab.value("[t.name for t in threading.enumerate() if 'iv' in t.name]") == "[]"
 
 
+@pytest.mark.speed
 @pytest.mark.parametrize("how", ["stop", "cancel", "cancel twice"])
 def test_a_run_in_a_thread_is_ended_in_the_middle_of_an_await_and_its_output_is_off(lab, how):
     ok(lab, cell(options="-b --thread", act="if k == 5: await asyncio.sleep(1000)"))

@@ -41,6 +41,7 @@ class Broken(Gate):
         raise TimeoutError(f"{self.name} does not answer")
 
 
+@pytest.mark.speed
 def test_two_blocking_drivers_of_a_second_each_are_set_in_a_second():
     gates = Meta("gates", both=[Gate("a", takes_s=1.0), Gate("b", takes_s=1.0)])
     start = time.perf_counter()

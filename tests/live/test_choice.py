@@ -12,6 +12,7 @@ TIME = OpenAxis("time", 0.25, "s")
 CURRENT = Variable("current", "A")
 STAGE = Variable("stage", "K")
 TRACE = Variable("trace", "V", "<f8", (Span("sample", 100),))
+EVENTS = Variable("events", "s", "<f8", (Span("event", 256, ragged=True),))
 ROWS, COLUMNS = Axis("y", (0.0, 0.5, 1.0), "mm"), Span("x", 4)
 FRAME = Variable("counts", "", "<u2", (ROWS, COLUMNS))
 
@@ -34,6 +35,7 @@ def _names(choice):
         ((), (TRACE,), Kind.TRACE, TRACE.dims[0], None),
         ((V,), (TRACE,), Kind.WATERFALL, TRACE.dims[0], V),
         ((TIME,), (TRACE,), Kind.WATERFALL, TRACE.dims[0], TIME),
+        ((V,), (EVENTS,), Kind.TRACE, EVENTS.dims[0], None),
         ((V,), (TRACE, CURRENT), Kind.LINES, V, None),
         ((), (FRAME,), Kind.IMAGE, COLUMNS, ROWS),
         ((W, V), (FRAME,), Kind.IMAGE, COLUMNS, ROWS),

@@ -83,13 +83,14 @@ def tensorstore_python(tmp_path_factory):
     if sys.executable != PYTHON:
         return PYTHON
     home = tmp_path_factory.mktemp("tensorstore")
-    subprocess.run([sys.executable, "-m", "venv", home], check=True)
-    pip = [home / "bin" / "python", "-m", "pip", "install", "--quiet", "--timeout", "10", "tensorstore"]
+    subprocess.run([sys.executable, "-m", "venv", "--without-pip", home], check=True)
+    python = home / "bin" / "python"
+    pip = [sys.executable, "-m", "pip", "--python", python, "install", "--quiet", "--timeout", "10", "tensorstore"]
     done = subprocess.run(pip, capture_output=True, text=True, check=False)
     if done.returncode:
         shutil.rmtree(home)
         pytest.skip(f"tensorstore cannot be installed here: {done.stderr[-200:]}")
-    return home / "bin" / "python"
+    return python
 
 
 @pytest.mark.slow

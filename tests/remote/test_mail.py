@@ -173,7 +173,9 @@ async def test_starttls_and_login_work_and_the_password_is_in_no_file_log_or_rep
 def test_no_frame_of_ours_holds_the_password_when_a_traceback_shows_what_frames_hold(sesn):
     with pytest.raises(PlanError) as caught:
         sesn.send_email("o@lab.example", "a@lab.example", "mail.example", user="oven", password=PASSWORD)
-    frames = [frame.frame for frame in caught.traceback if "labnb" in str(frame.path) and "tests" not in str(frame.path)]
+    frames = [
+        frame.frame for frame in caught.traceback if "labnb" in str(frame.path) and "tests" not in str(frame.path)
+    ]
     assert len(frames) >= 2
     assert PASSWORD not in repr([frame.f_locals for frame in frames])
 
@@ -242,6 +244,7 @@ async def test_a_refused_login_switches_mail_off_and_the_session_goes_on(sesn, s
     assert not inbox.mails
 
 
+@pytest.mark.speed
 async def test_a_server_that_is_down_is_tried_again_and_holds_nothing_up(sesn, serve):
     port = free_port()
     told, lags = [], []

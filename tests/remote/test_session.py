@@ -142,6 +142,7 @@ print(n, p99(lags), p99(alone))
 """
 
 
+@pytest.mark.speed
 def test_ten_variables_at_100_hz_are_all_kept_and_the_loop_is_never_held_up(tmp_path):
     done = subprocess.run([sys.executable, "-c", BUSY, tmp_path], capture_output=True, text=True, check=True)
     count, lag_p99_s, baseline_s = done.stdout.split()
@@ -163,6 +164,7 @@ with AsyncSession("s", verbose=False, store=sys.argv[1]) as sesn:
 """
 
 
+@pytest.mark.speed
 def test_ctrl_c_ends_a_session_within_0_3_s_while_browsers_look_on(tmp_path):
     import signal
 

@@ -78,6 +78,7 @@ async def test_a_window_that_is_none_is_a_bad_request(serve, get, window):
     assert (await get(await serve(), f"/api/stream?window={window}")).status == 400
 
 
+@pytest.mark.speed
 async def test_closing_says_goodbye_and_leaves_at_once(serve, follow):
     server = await serve()
     async with follow(server) as events, follow(server) as others:
@@ -101,6 +102,7 @@ async def test_what_was_logged_last_arrives_before_the_goodbye(serve, session, f
         assert second == "end"
 
 
+@pytest.mark.speed
 async def test_a_browser_that_reads_nothing_holds_no_memory_and_no_port(serve, session):
     server = await serve()
     _, writer = await asyncio.open_connection("127.0.0.1", server.port, limit=1024)
@@ -255,6 +257,7 @@ async def _log(session, names, count, lags):
         lags.append(loop.time() - begin - 0.01)
 
 
+@pytest.mark.speed
 async def test_ten_variables_at_100_hz_and_three_browsers_lose_nothing_and_keep_the_loop(serve, session):
     session.kept.clear()
     alone, watched = [], []

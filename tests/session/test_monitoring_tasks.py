@@ -1,8 +1,8 @@
 """Tasks of a monitoring session: how they go on, end, fail and are interrupted."""
 
 import asyncio
-import math
 import json
+import math
 import signal
 import subprocess
 import sys
@@ -200,6 +200,7 @@ def read_until(process, word):
     raise AssertionError(f"{word} was not among {lines}")
 
 
+@pytest.mark.speed
 def test_ctrl_c_stops_sleeping_tasks_within_0_3_s_and_gives_the_handler_back(tmp_path):
     import time
 

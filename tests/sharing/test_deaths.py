@@ -22,6 +22,7 @@ sys.stdin.readline()
 """
 
 
+@pytest.mark.speed
 def test_what_a_killed_process_held_is_free_within_half_a_second(client, holder, capsys):
     took_s = []
     for _ in range(5):
@@ -37,6 +38,7 @@ def test_what_a_killed_process_held_is_free_within_half_a_second(client, holder,
     assert max(took_s) < 0.5
 
 
+@pytest.mark.speed
 def test_so_is_what_it_held_by_a_pin_map(service, pin_map, program, channel):
     victim = program(FULL_SESSIONS, service.address, pin_map)
     assert victim.reads() == "holds"
@@ -62,6 +64,7 @@ sys.stdin.readline()
 """
 
 
+@pytest.mark.speed
 def test_a_client_that_says_nothing_of_itself_is_known_by_its_connection(service, pin_map, program, channel):
     victim = program(MUTE, service.address, pin_map)
     assert victim.reads() == "holds 8"

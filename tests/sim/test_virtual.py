@@ -51,6 +51,7 @@ def now_ns():
 # ---- time
 
 
+@pytest.mark.speed
 def test_a_day_of_waiting_is_over_in_a_moment_and_is_exactly_a_day():
     async def main():
         await asyncio.sleep(86_400)
@@ -130,6 +131,7 @@ def move(port):
     assert port.send(b"MOVE", end=True, timeout_s=60.0) == "end"
 
 
+@pytest.mark.speed
 def test_two_instruments_that_need_ten_seconds_each_are_set_together_in_ten_seconds_exactly():
     async def main():
         ports, lanes = two_lanes()

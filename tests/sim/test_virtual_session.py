@@ -84,6 +84,7 @@ async def parallel(store):
         return run.data.load(), loop.time() - begun
 
 
+@pytest.mark.speed
 def test_five_seconds_of_a_ramp_a_pulse_and_readings_take_less_than_one_and_are_equal_bit_by_bit(fresh):
     run_virtual(parallel(fresh()))  # what is imported only once
     begun = time.perf_counter()

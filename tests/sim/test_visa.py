@@ -358,6 +358,7 @@ def test_two_runs_with_the_same_seed_are_identical_and_with_another_they_are_not
     assert conversation(3) == conversation(3) != conversation(4)
 
 
+@pytest.mark.speed
 def test_in_real_time_a_slow_reading_of_one_instrument_does_not_hold_up_another(visa):
     manager = visa(demo_bench(clock="real"))
     dmm, oven = manager.open_resource(DMM_ADDRESS), manager.open_resource(OVEN_ADDRESS)
@@ -385,6 +386,7 @@ def test_in_real_time_a_setting_has_arrived_when_the_write_returns(visa):
         assert bench["psu"].output(1) is on
 
 
+@pytest.mark.speed
 def test_in_real_time_waiting_for_a_stable_stage_takes_about_a_second(visa):
     oven = visa(demo_bench(clock="real")).open_resource(OVEN_ADDRESS)
     start = time.monotonic()
