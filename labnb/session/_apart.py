@@ -18,6 +18,15 @@ T = TypeVar("T")
 _PATIENCE_S = 2.0  # how long tasks that the work has left behind may take to end
 
 
+def check_apart(what: str) -> None:
+    """Raise LifecycleError where no thread can be had for `what`: in a browser."""
+    if not have_threads():
+        raise LifecycleError(
+            f"{what} was told to use a thread of its own (--thread), and Python in a browser has none: leave that out, "
+            "or use a kernel on a computer"
+        )
+
+
 @final
 class Apart(Generic[T]):
     """One piece of work, `make()`, on a loop in a thread called `name`. `run` waits for it from another loop."""
@@ -37,11 +46,6 @@ class Apart(Generic[T]):
     async def run(self) -> T:
         """Do the work; return or raise what came of it. Being cancelled cancels the work and waits for its end."""
         here = asyncio.get_running_loop()
-        if not have_threads():
-            raise LifecycleError(
-                "this measurement needs a thread, since it has no await or --thread was given, and Python in a browser "
-                "has none: write `await` before what the instruments do, or use a kernel on a computer"
-            )
         self._ended, self._loop = here.create_future(), asyncio.new_event_loop()
         context = copy_context()  # what is printed goes to the cell that began it; what is used is noted by the run
         thread = threading.Thread(

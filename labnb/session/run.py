@@ -29,6 +29,7 @@ from labnb.instruments import Lane
 from labnb.live import Reading, Snapshot, Ticker, fraction
 from labnb.record import Publication, Recorder, StoredRun, load, open_run, publish_async
 from labnb.session import _active
+from labnb.session._apart import check_apart
 from labnb.session._blocking import run_blocking, unbroken
 from labnb.session._channels import claims, snapshots
 from labnb.session._engine import Performance
@@ -63,6 +64,8 @@ class Run:
         """`again` is the folder of a run of the same job that ended too early: what it lacks is measured."""
         claimed = (*job.instruments, *claims(job.channels), *job.devices)
         _active.check_free(claimed)
+        if job.apart:
+            check_apart(job.name)
         self._clock = present_clock()
         self._job = job
         if again is None:

@@ -1,5 +1,6 @@
 """As in a browser alone (Pyodide, JupyterLite): no thread can be started. What works there, works; the rest says why not."""
 
+import asyncio
 import importlib.util
 import json
 import os
@@ -12,8 +13,11 @@ from pathlib import Path
 import pytest
 import xarray as xr
 
-from labnb import Measurement, demo_bench
+from labnb import Measurement, demo_bench, sweep
 from labnb.core import LabnbError, LifecycleError, State, begin_thread, threads
+from labnb.notebook.prepare import prepare
+from labnb.notebook.request import parse_line
+from labnb.session import Run
 
 SOURCE = Path(__file__).parents[2]
 
@@ -82,6 +86,32 @@ async def test_waiting_for_a_run_inside_of_the_loop_is_refused(no_threads):
     session = Measurement("x")
     with pytest.raises(LifecycleError, match="write `await` before it instead"):
         session.run_sync()
+
+
+def cell(line, body, tmp_path):
+    prepared = prepare(parse_line(line), body, "<cell>", {"sweep": sweep, "asyncio": asyncio})
+    return Run(prepared.job, tmp_path).start()
+
+
+async def test_a_body_without_await_runs_and_an_awaiting_one_can_be_stopped(no_threads, tmp_path):
+    run = cell("iv", 'for x in sweep(range(3), "V"):\n    y: "A" = 2 * x\n', tmp_path)
+    await run
+    assert (run.state, run.data.y.values.tolist()) == (State.DONE, [0.0, 2.0, 4.0])
+    run = cell("iv", 'for x in sweep(range(9), "V"):\n    await asyncio.sleep(0.01)\n    y: "A" = x\n', tmp_path)
+    while run.points < 2:
+        await asyncio.sleep(0.005)
+    run.stop()
+    await run
+    assert run.state is State.STOPPED
+
+
+async def test_a_thread_that_is_asked_for_is_refused(no_threads, tmp_path):
+    there = sorted(tmp_path.iterdir())
+    with pytest.raises(
+        LifecycleError, match=r"iv was told to use a thread of its own .--thread., and Python in a browser"
+    ):
+        cell("iv --thread", 'for x in sweep(range(3), "V"):\n    await asyncio.sleep(0)\n    y: "A" = x\n', tmp_path)
+    assert sorted(tmp_path.iterdir()) == there  # no run was begun
 
 
 # ---- Pyodide itself, in Node

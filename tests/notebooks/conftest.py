@@ -30,6 +30,14 @@ ASKED = {
     ),
     "06_background_tasks": "(len(data.time), float(data.rail.max()), float(resistance.median()), run.points)",
     "07_resume_after_a_crash": "(run.state.value, int(run.data.current.notnull().sum()), int(gap), curve.points)",
+    "08_monitoring": (
+        "(rang, float(temperature.max()), temperature.size, "
+        "(await psu.channel(1).get_output_state(), await oven.heater.get()))"
+    ),
+    "09_panels_without_code": (
+        "(dict(iv.data.current_dc.sizes), float(abs(iv.data.current_dc - iv_settled.data.current_dc).max()), "
+        "len(found.chosen), sweeping.recipe.cell.rstrip())"
+    ),
     "10_sharing_instruments": "(iv.state.value, iv.points, said.strip(), float(ours), lost, outlets(), gateway.returncode)",
     "11_big_data": "(film.points, float(centre.polyfit('delay', 1).polyfit_coefficients[0]), sorted(brightest.values()))",
 }

@@ -1,0 +1,36 @@
+"""The notebooks without loops: what is clicked is what is measured, and what is watched is kept."""
+
+import base64
+
+
+def test_the_panel_measures_what_the_copied_cell_measures(executed):
+    done = executed("09_panels_without_code")
+    sizes, same, chosen, text = done.told
+    assert sizes == {"setpoint": 3, "voltage": 41}
+    assert same < 1e-9
+    assert chosen == 2
+    pasted = [line for line in done.cell("%%measure iv_settled").source.splitlines()[1:] if not line.endswith("# added")]
+    assert pasted == text.splitlines()[1:]  # what `Copy as cell` copies
+
+
+def test_panels_are_kept_as_pictures_with_their_words(executed):
+    done = executed("09_panels_without_code")
+    shown = {"sweeping\n": "Fast axis", "front\n": "channel 2", "going\n": "task breathing", "found\n": "▸"}
+    for code, word in shown.items():
+        (cell,) = [cell for cell in done.code if f"{cell.source}\n".endswith(f"\n{code}")]
+        (output,) = cell.outputs
+        assert set(output.data) == {"image/png", "text/plain"}
+        assert word in output.data["text/plain"]
+        assert len(base64.b64decode(output.data["image/png"])) > 4_000
+
+
+def test_the_alarm_rings_and_the_colleague_records(executed):
+    done = executed("08_monitoring")
+    rang, hottest, entries, on = done.told
+    assert rang[0].startswith("ALARM temperature > 325: ")
+    assert rang[1].startswith("over temperature > 325: ")
+    assert 325 < hottest < 342
+    assert entries > 50
+    assert on == (False, False)
+    told = "".join(output.get("text", "") for output in done.cell("await session.monitor(").outputs)
+    assert "meanwhile: " in told
