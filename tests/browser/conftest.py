@@ -25,6 +25,10 @@ _CELL = "window.jupyterapp.shell.currentWidget.content.widgets[a]"
 _READY = "window.jupyterapp?.shell?.currentWidget?.sessionContext?.session?.kernel?.status === 'idle'"
 
 
+def pytest_addoption(parser):
+    parser.addoption("--write-pictures", action="store_true", help="take the pictures of the README anew")
+
+
 def pytest_collection_modifyitems(items):
     for item in items:
         item.add_marker(pytest.mark.browser)

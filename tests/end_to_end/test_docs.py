@@ -5,9 +5,9 @@ import importlib
 import inspect
 import json
 import re
+import resource
 import subprocess
 import sys
-import time
 import zipfile
 from html.parser import HTMLParser
 from pathlib import Path
@@ -49,13 +49,14 @@ class Page(HTMLParser):
 def built(tmp_path_factory):
     """The documentation, made by the command in a process where warnings are errors."""
     folder = tmp_path_factory.mktemp("docs") / "pages"
-    begun = time.monotonic()
     command = [sys.executable, "-W", "error", "-m", "labnb.cli", "docs", "--output", str(folder), "--no-open"]
+    before = resource.getrusage(resource.RUSAGE_CHILDREN).ru_utime
     done = subprocess.run(command, cwd=folder.parent, capture_output=True, text=True, check=False)
-    print(f"labnb docs: {time.monotonic() - begun:.1f} s")
+    computed_s = resource.getrusage(resource.RUSAGE_CHILDREN).ru_utime - before  # who else computes does not count
+    print(f"labnb docs: {computed_s:.1f} s")
     assert (done.returncode, done.stderr) == (0, ""), done.stderr
     assert done.stdout == f"The documentation is at {folder / 'index.html'}\n"
-    assert time.monotonic() - begun < 30
+    assert computed_s < 30
     return folder
 
 
@@ -151,7 +152,7 @@ def longest_words(function, node):
     texts = [
         n.value for part in parts for n in ast.walk(part) if isinstance(n, ast.Constant) and isinstance(n.value, str)
     ]
-    return max(texts, key=len, default="").strip(" :;(")
+    return max(texts, key=len, default="").strip(" ,:;(")
 
 
 def troubles():
