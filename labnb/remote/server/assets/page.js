@@ -60,6 +60,7 @@ class Card {
     const link = element("a", "", name);
     link.href = `/plot/${encodeURIComponent(name)}`;
     title.append(only === null ? link : name);
+    title.title = name;
     this.when = element("span", "when");
     head.append(title, this.when);
     const reading = element("div", "reading");
