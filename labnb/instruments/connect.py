@@ -1,12 +1,11 @@
 """How a key becomes a connected instrument; one instrument, and one lane, per connection."""
 
-import asyncio
 from collections.abc import Mapping
 from dataclasses import dataclass
 from functools import cached_property, partial
 from typing import Any, cast
 
-from labnb.core import InstrumentError, LinkError, Mutex, WorkClock, have_threads, present_clock, unknown
+from labnb.core import InstrumentError, LinkError, Mutex, WorkClock, beside, present_clock, unknown
 from labnb.instruments.drivers import (
     ElectronicLoad,
     Generator,
@@ -118,9 +117,7 @@ _OPTIONS = ("simulate", "address", "driver", "visa_library", "name", "limits", "
 
 async def connect_async(key: "Key | object", /, **options: Any) -> Any:  # Any: those of `connect`
     """Do the same without blocking the loop."""
-    if not have_threads():
-        return connect(key, **options)
-    return await asyncio.to_thread(partial(connect, key, **options))
+    return await beside(partial(connect, key, **options))
 
 
 def live_instruments() -> tuple[Instrument, ...]:

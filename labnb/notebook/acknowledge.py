@@ -36,9 +36,12 @@ class _Acknowledging:
 
 def acknowledge_widgets(shell: InteractiveShell) -> None:
     """Say idle for what a page's widgets send while a cell runs. Doing it twice changes nothing."""
-    handlers = getattr(getattr(shell, "kernel", None), "shell_handlers", None)
+    kernel = getattr(shell, "kernel", None)
+    handlers = getattr(kernel, "shell_handlers", None)
     if handlers is None or isinstance(handlers.get("comm_msg"), _Acknowledging):
         return
+    if "comm_msg" not in handlers or not callable(getattr(kernel, "_publish_status", None)):
+        return  # another ipykernel: widgets work as they do without this
     own = _Acknowledging(shell, handlers["comm_msg"])
     own.begin_cell()
     handlers["comm_msg"] = own

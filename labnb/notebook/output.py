@@ -1,7 +1,6 @@
 """What stands in the output cell of a run: the live panel while it measures, a picture for ever after."""
 
 import asyncio
-import base64
 from collections.abc import Callable
 from types import TracebackType
 from typing import Protocol, cast
@@ -13,7 +12,7 @@ from labnb.core import State, have_threads
 from labnb.live import Choice, Kind, LiveView, Snapshot, choose
 from labnb.notebook.figures import make_figure
 from labnb.notebook.panel import RunPanel
-from labnb.notebook.picture import frozen_picture, summary_line
+from labnb.notebook.picture import frozen_picture, kept_picture
 from labnb.session import Run
 
 _PATIENCE_S = 0.05
@@ -109,25 +108,14 @@ class Output:
             self._show_error((type(error), error, error.__traceback__))
 
     async def _freeze(self) -> None:
-        """Not text/html: converters would prefer it to the picture."""
-        snapshot = self._run.snapshot()
-        kept: dict[str, str] = {"text/plain": summary_line(snapshot)}
-        try:
-            picture = await asyncio.to_thread(self._draw, snapshot) if have_threads() else self._draw(snapshot)
-            kept["image/png"] = base64.b64encode(picture).decode("ascii")
-        except Exception as error:  # noqa: BLE001  the data are safe; the person sees why there is no picture
-            kept["text/plain"] += f"\n(no picture: {type(error).__name__}: {error})"
-        self._kept = kept
+        self._live.drain_all()
+        kept = self._kept = await kept_picture(self._live, self._choice, self._run.snapshot())
         if not self._handles:
             display(kept, raw=True)
         for handle in self._handles:
             handle.update(kept, raw=True)
         if self._panel is not None:
             self._panel.close()
-
-    def _draw(self, snapshot: Snapshot) -> bytes:
-        self._live.drain_all()
-        return frozen_picture(self._live, self._choice, snapshot)
 
 
 def _warm_up() -> None:

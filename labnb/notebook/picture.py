@@ -1,5 +1,6 @@
 """The picture that stays in the notebook when a run has ended: the look of its live figure, readable for ever."""
 
+import base64
 from datetime import UTC, datetime
 from io import BytesIO
 from threading import Lock
@@ -8,7 +9,7 @@ from typing import TYPE_CHECKING
 import numpy as np
 from numpy.typing import NDArray
 
-from labnb.core import Axis, State
+from labnb.core import Axis, State, beside
 from labnb.live import (
     Choice,
     CurveSet,
@@ -66,6 +67,20 @@ def frozen_picture(view: LiveView, choice: Choice, snapshot: Snapshot) -> bytes:
     """
     with _one_by_one:
         return _render(view, choice, snapshot)
+
+
+async def kept_picture(view: LiveView, choice: Choice, snapshot: Snapshot) -> dict[str, str]:
+    """Return what a notebook keeps of a run without a kernel, by MIME type: its picture, and one line of text.
+
+    The picture is drawn in a thread. Not text/html: converters would prefer it to the picture.
+    """
+    kept = {"text/plain": summary_line(snapshot)}
+    try:
+        picture = await beside(frozen_picture, view, choice, snapshot)
+        kept["image/png"] = base64.b64encode(picture).decode("ascii")
+    except Exception as error:  # noqa: BLE001  the data are safe; the person sees why there is no picture
+        kept["text/plain"] += f"\n(no picture: {type(error).__name__}: {error})"
+    return kept
 
 
 def _render(view: LiveView, choice: Choice, snapshot: Snapshot) -> bytes:

@@ -10,7 +10,7 @@ from collections.abc import Collection, Generator, Mapping, Sequence
 from types import FrameType
 from typing import Any, Protocol, TypeVar
 
-from labnb.core import InstrumentError, LinkError, PlanError, ReservationLost, have_threads
+from labnb.core import InstrumentError, LinkError, PlanError, ReservationLost, beside
 from labnb.instruments import Touched, disconnect, live_devices, live_instruments
 
 _TIMEOUT_S = 2.0
@@ -147,10 +147,7 @@ async def close_all(instruments: Mapping[str, object]) -> list[InstrumentError]:
     failures = list[InstrumentError]()
     for alias, instrument in instruments.items():
         try:
-            if have_threads():
-                await asyncio.to_thread(disconnect, instrument)
-            else:
-                disconnect(instrument)
+            await beside(disconnect, instrument)
         except ReservationLost:
             pass  # it is closed; what was still queued for it was refused, and is told by its own failure
         except InstrumentError as error:

@@ -7,7 +7,7 @@ from pathlib import Path
 from types import MappingProxyType, TracebackType
 from typing import TYPE_CHECKING, Any, Self, final
 
-from labnb.core import InstrumentError, LabnbError, ReservationLost, have_threads, to_jsonable
+from labnb.core import InstrumentError, LabnbError, ReservationLost, beside, to_jsonable
 from labnb.instruments import Instrument, connect_async
 from labnb.session._active import close_all, end_users, held, make_all_safe
 from labnb.session._blocking import run_blocking
@@ -252,7 +252,7 @@ class Opening:
         return self._open().__await__()
 
     async def _open(self) -> Bench:
-        bench = Bench(await asyncio.to_thread(self._read) if have_threads() else self._read())
+        bench = Bench(await beside(self._read))
         try:
             await bench.connect(self._simulate, self._reserve)
         except BaseException:

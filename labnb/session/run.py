@@ -25,7 +25,7 @@ from labnb.core import (
     present_clock,
     step,
 )
-from labnb.instruments import Lane
+from labnb.instruments import Channel, Lane
 from labnb.live import Reading, Snapshot, Ticker, fraction
 from labnb.record import Publication, Recorder, StoredRun, load, open_run, publish_async
 from labnb.session import _active
@@ -471,6 +471,11 @@ class Run:
                 other(point)
 
         return put_all
+
+    @property
+    def swept(self) -> tuple[Channel, ...]:
+        """The channels that its axes set."""
+        return tuple(one for each in self._job.targets.values() for one in each if one is not None)
 
     def warn(self, text: str) -> None:
         """Keep a warning with the data and show it."""

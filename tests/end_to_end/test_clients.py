@@ -31,6 +31,7 @@ class Page:
     def __init__(self, kernel):
         self.client = kernel.client
         self.models, self.replies, self.errors = {}, {}, []
+        self.idle, self.printed = set(), ""
 
     def start(self, code):
         return self.client.execute(code)
@@ -49,6 +50,10 @@ class Page:
                 self.models[content["comm_id"]] = dict(content["data"]["state"])
             elif kind == "comm_msg" and content["data"].get("method") == "update":
                 self.models.setdefault(content["comm_id"], {}).update(content["data"]["state"])
+            elif kind == "status" and content["execution_state"] == "idle":
+                self.idle.add(message["parent_header"].get("msg_id"))
+            elif kind == "stream":
+                self.printed += content["text"]
             elif kind == "error":
                 self.errors.append((message["parent_header"]["msg_id"], content))
         for message in self._messages(self.client.get_shell_msg):
@@ -105,6 +110,39 @@ def test_without_subshells_buttons_work_while_the_cell_awaits_and_no_queued_cell
     last = page.client.execute("with open('queued-2') as f: assert f.read() == iv.state.value == 'stopped'")
     page.until(lambda: last in page.replies)
     assert page.replies[last] == "ok", page.errors
+
+
+SWITCH = """import ipywidgets
+switch = ipywidgets.ToggleButton(description="switch {kind}")
+seen = []
+switch.observe(lambda change: seen.append(change["new"]), "value")
+display(switch)
+for _ in range(500):
+    await asyncio.sleep(0.02)
+    if len(seen) == 3:
+        break
+print("seen", seen)"""
+
+
+@pytest.mark.parametrize("kind", ["shell", "subshell"])
+def test_each_change_of_a_widget_is_acknowledged_while_a_cell_awaits(page, kind):
+    client, header = page.client, {}
+    if kind == "subshell":
+        request = client.session.msg("create_subshell_request", {})
+        client.control_channel.send(request)
+        header["subshell_id"] = client.get_control_msg(timeout=10)["content"]["subshell_id"]
+    first = page.start(SWITCH.format(kind=kind))
+    (key,) = page.until(lambda: [k for k, m in page.models.items() if m.get("description") == f"switch {kind}"])
+    page.idle.clear()
+    for value in (True, False, True):  # a page sends the next one when the one before is acknowledged
+        content = {"comm_id": key, "data": {"method": "update", "state": {"value": value}, "buffer_paths": []}}
+        message = client.session.msg("comm_msg", content)
+        message["header"] |= header
+        client.shell_channel.send(message)
+        page.until(lambda message=message: message["header"]["msg_id"] in page.idle)
+    page.until(lambda: first in page.replies)
+    assert page.replies[first] == "ok", page.errors
+    page.until(lambda: "seen [True, False, True]" in page.printed)
 
 
 def notebook(*cells):

@@ -165,6 +165,32 @@ async def test_readbacks_rest_while_a_run_uses_the_instrument_and_show_what_it_k
     await until(lambda: "K" in shown.line("setpoint")._value.value)
 
 
+async def test_what_a_run_sweeps_is_set_by_the_run_only_but_off_and_safe_always_work(bench, opened, tmp_path):
+    source = "import asyncio\nfor u in sweep(bench.psu.channel(1).voltage, 1, 1.5, 1000):\n    await asyncio.sleep(0.01)\n    k: '' = 1\n"
+    await bench.psu.channel(1).set(voltage=1.5, current_limit=0.1).on()
+    job = prepare(parse_line("scan"), source, "<cell>", {"bench": bench, "sweep": sweep}).job
+    run = Run(job, tmp_path).start()
+    shown = opened(bench.psu, every_s=0.2)
+    await until(lambda: run.points > 2)
+    level, output = shown.line("channel(1).voltage"), shown.line("channel(1).output")
+    level.field.value = "3"
+    level.apply_button.click()
+    await until(lambda: f"was not set: {run.run_id} sweeps it" in level._error.value)
+    assert "wait for it or stop it first" in level._error.value
+    output.off.click()
+    while await bench.psu.channel(1).get_output_state():
+        await asyncio.sleep(0.005)
+    assert output._error.value == ""
+    assert "psu channel(1).output was set to off by hand" in run.warnings[-1]
+    assert await bench.psu.channel(1).get_voltage() <= 1.5
+    shown._safe.click()
+    await until(lambda: "safe" in shown._message.value)
+    run.stop()
+    await run
+    level.apply_button.click()
+    await until(lambda: level._error.value == "" and "3.0000" in level._value.value)
+
+
 async def test_an_instrument_that_fails_says_so_under_its_control(opened):
     broken = Instrument("broken")
 

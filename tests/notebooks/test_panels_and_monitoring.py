@@ -9,7 +9,9 @@ def test_the_panel_measures_what_the_copied_cell_measures(executed):
     assert sizes == {"setpoint": 3, "voltage": 41}
     assert same < 1e-9
     assert chosen == 2
-    pasted = [line for line in done.cell("%%measure iv_settled").source.splitlines()[1:] if not line.endswith("# added")]
+    pasted = [
+        line for line in done.cell("%%measure iv_settled").source.splitlines()[1:] if not line.endswith("# added")
+    ]
     assert pasted == text.splitlines()[1:]  # what `Copy as cell` copies
 
 

@@ -8,7 +8,7 @@ from IPython.display import display
 from labnb.live import Choice, Kind, LiveView, choose
 from labnb.notebook.figures import make_figure
 from labnb.notebook.panel import RunPanel
-from labnb.notebook.picture import frozen_picture
+from labnb.notebook.picture import frozen_picture, kept_picture
 from labnb.session import Run
 
 
@@ -52,7 +52,7 @@ class Watching:
             display(self.panel.widget)
 
     async def end(self) -> None:
-        """Show the final state and all points; the figure stays until the next run, or until the panel is closed."""
+        """Show the final state and all points; the figure stays until it is frozen, or the panel closed."""
         self._live.drain_all()
         self._show()
 
@@ -68,6 +68,16 @@ class Watching:
     def _declared(self) -> bool:
         main = self._run.outline.main
         return main is not None and any(group.key == main.key for group in self._live.groups)
+
+    async def freeze(self) -> dict[str, str]:
+        """Replace the figure of a run that ended by nothing; return the picture of it that a notebook keeps."""
+        self._live.drain_all()
+        figure = self.panel.figure
+        choice = self._choice if figure is None else figure.choice
+        kept = await kept_picture(self._live, choice, self._run.snapshot())
+        if not self._closed:
+            self.panel.figure = None
+        return kept
 
     def stop(self) -> None:
         """End the run, if it still measures; its points are kept."""

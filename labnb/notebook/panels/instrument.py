@@ -1,27 +1,30 @@
 """The front panel of one instrument, made from what its driver declares: readbacks, settings, switches, and SAFE.
 
 Everything goes the driver's own way: the same checks, limits and ramps, through the one lane of its connection. While a
-run uses the instrument nothing is asked of it; the panel then shows what the run has last set and read.
+run uses the instrument nothing is asked of it; the panel then shows what the run has last set and read. What the run
+sweeps cannot be set by hand; what else is set, the run takes note of.
 """
 
 import asyncio
 import html
+import re
 from collections.abc import Iterable, Iterator
 from functools import partial
 from typing import Any, cast
 
 import ipywidgets as widgets
 
-from labnb.core import PlanError
+from labnb.core import LifecycleError, PlanError
 from labnb.instruments import Channel, Device, Facet, Instrument, Quantity, channel
 from labnb.live import value_text
 from labnb.notebook.panels import _look
 from labnb.notebook.panels._card import Card
 from labnb.notebook.panels._door import Panel
 from labnb.notebook.panels._offers import Offer, offers_of
-from labnb.session import users_of
+from labnb.session import Run, under_way, users_of
 
 _TOLD = ("expected", "one of", "is outside of", "write a value", "stopped on its way")  # these say what is expected
+_HINT = "wait for it or stop it first (Off and Make safe always work)"
 _LEAST_S = 0.2
 _ENTER_S = 0.2  # by then a text that was changed has come, too
 
@@ -292,8 +295,19 @@ class Line:
         return f"{told} in {self.offer.unit}" if self.offer.unit else str(told)
 
     async def set(self, value: object) -> None:
-        """Set it, by the driver's own way; show what refuses it under the control. Cancelling it ends a ramp."""
+        """Set it, by the driver's own way; show what refuses it under the control. Cancelling it ends a ramp.
+
+        What a run sweeps is the run's to set; else a setting beside a run is done, and the run takes note of it.
+        Switching off is always done.
+        """
         self._tell(None)
+        runs = [run for run in under_way() if isinstance(run, Run) and run.run_id in self._owner.used_by]
+        sweeping = [run.run_id for run in runs if any(map(self._is_this, run.swept))]
+        if sweeping and not (self.offer.switches and value is False):
+            self._tell(LifecycleError(f"{self.name} was not set: {sweeping[0]} sweeps it; {_HINT}"))
+            return
+        for run in runs:
+            run.warn(f"{self._owner.name} {self.name} was set to {_shown(value, self.channel.unit)} by hand")
         self.hold()
         moving = self._moving = asyncio.ensure_future(self._send(value))
         self._allow_hold()
@@ -309,6 +323,9 @@ class Line:
             self._tell(cast(Exception, error))
         if self.offer.reads and not self._owner.used_by:
             await self._read_back()
+
+    def _is_this(self, swept: Channel) -> bool:
+        return (swept.name, swept.devices) == (self.channel.name, self.channel.devices)
 
     async def _send(self, value: object) -> None:
         await self.channel.set(value)
@@ -342,7 +359,7 @@ class Line:
 
 
 def _label_text(name: str) -> str:
-    return name.removeprefix("measure_").replace("_", " ")
+    return re.sub(r"^measure_(.*)", r"\1, measured", name).replace("_", " ")
 
 
 def _part_text(part: str) -> str:

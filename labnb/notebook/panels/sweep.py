@@ -12,6 +12,7 @@ from typing import Any
 
 import ipywidgets as widgets
 from IPython.core.getipython import get_ipython
+from IPython.display import display
 
 from labnb.core import LabnbError, LifecycleError, PlanError, State, sweep
 from labnb.live import clock_text
@@ -28,6 +29,7 @@ from labnb.session import Run, data_root, describe
 _ROWS = 9
 _POINTS = "11"  # until a person says how many
 _USES = {"sweeps": "can be swept", "reads": "can be read", "switches": "can be switched on"}
+_NOTHING_YET = {"text/plain": ""}
 _NOBODY = "bench"  # what the cell calls a bench that has no name in the notebook
 
 AxisChoice = tuple[str, float, float, int]
@@ -63,6 +65,7 @@ class SweepPanel(Panel):
         self._prepared: Prepared | None = None
         self._watching: Watching | None = None
         self._run: Run | None = None
+        self._pictures = list[Any]()  # IPython's display handles
         self._make_controls(name)
         self._build(*self._laid_out())
         self._refresh()
@@ -245,19 +248,40 @@ class SweepPanel(Panel):
             prepared.job, data_root(self._store_text), lambda run: made.append(Watching(run)) or made[0]
         ).start()
         self._watch(made[0])
+        self._keep(_NOTHING_YET)
         if shell is not None:
             shell.user_ns[name] = self._run
         self._allow()
+        await self._follow(self._run, made[0], name)
+
+    async def _follow(self, run: Run, watching: Watching, name: str) -> None:
+        """Wait for a run; say how it ended, and keep its picture."""
         try:
-            await self._run
+            await run
         except LabnbError:
-            if self._run.state is not State.CANCELLED:
+            if run.state is not State.CANCELLED:
                 self._say(_look.bad(f"{name} failed; the points before it are kept: see below"))
         else:
-            place = f"{name}.data" if shell is not None else str(self._run.path)
-            self._say(_look.plain(f"{name} {self._run.state}: {self._run.points} points are in {place}"))
+            place = f"{name}.data" if get_ipython() is not None else str(run.path)
+            self._say(_look.plain(f"{name} {run.state}: {run.points} points are in {place}"))
         finally:
             self._allow_again()
+            if self._pictures and not self.closed:
+                self._keep(await watching.freeze())
+
+    def _ipython_display_(self) -> None:
+        """Show it, and below it a place for the picture of its run, which the notebook keeps without a kernel."""
+        super()._ipython_display_()
+        self._pictures.append(display(_NOTHING_YET, raw=True, display_id=True))
+
+    async def freeze(self) -> None:
+        """Replace it by a picture of what it shows now, its run's figure included, and close it."""
+        await super().freeze()
+        self._keep(_NOTHING_YET)
+
+    def _keep(self, kept: dict[str, str]) -> None:
+        for place in self._pictures:
+            place.update(kept, raw=True)
 
     def _allow_again(self) -> None:
         if not self.closed:
