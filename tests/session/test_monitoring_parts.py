@@ -75,7 +75,7 @@ def test_whoever_reads_in_another_object_follows_from_part_to_part(session):
 
 def test_several_threads_log_across_parts_without_losing_an_entry(session):
     def log(name):
-        for k in range(600):
+        for k in range(300):
             sesn.add_entry({name: k})
             sesn.save_parameter({f"p_{name}": k})
 
@@ -88,8 +88,8 @@ def test_several_threads_log_across_parts_without_losing_an_entry(session):
     with session(readonly=True) as again:
         assert len(again.stores()) > 2
         for name in "abc":
-            np.testing.assert_array_equal(again[name][1], np.arange(600))
-            assert again.parameter(f"p_{name}") == 599
+            np.testing.assert_array_equal(again[name][1], np.arange(300))
+            assert again.parameter(f"p_{name}") == 299
 
 
 def test_a_session_that_cannot_begin_a_new_part_goes_on_in_its_present_one(session, monkeypatch, capsys):
