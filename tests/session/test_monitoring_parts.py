@@ -77,7 +77,8 @@ def test_several_threads_log_across_parts_without_losing_an_entry(session):
     def log(name):
         for k in range(300):
             sesn.add_entry({name: k})
-            sesn.save_parameter({f"p_{name}": k})
+            if k % 23 == 0:
+                sesn.save_parameter({f"p_{name}": k})
 
     with session() as sesn:
         threads = [threading.Thread(target=log, args=(name,)) for name in "abc"]
@@ -89,7 +90,7 @@ def test_several_threads_log_across_parts_without_losing_an_entry(session):
         assert len(again.stores()) > 2
         for name in "abc":
             np.testing.assert_array_equal(again[name][1], np.arange(300))
-            assert again.parameter(f"p_{name}") == 299
+            assert again.parameter(f"p_{name}") == 299 // 23 * 23
 
 
 def test_a_session_that_cannot_begin_a_new_part_goes_on_in_its_present_one(session, monkeypatch, capsys):
