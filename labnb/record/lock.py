@@ -9,6 +9,7 @@ import errno
 import json
 import os
 import platform
+import weakref
 from collections.abc import Callable, Generator
 from importlib import import_module
 from pathlib import Path
@@ -141,6 +142,34 @@ def hold_folder(folder: Path) -> Generator[None]:
         yield
     finally:
         os.close(descriptor)
+
+
+def hold_store(path: Path, holder: object) -> None:
+    """Keep the chunk files that a store has now, until `holder` is no more: see `is_held`. A hint where folders cannot be locked."""
+    if os.name == "nt":
+        return
+    import fcntl
+
+    with contextlib.suppress(OSError):
+        descriptor = os.open(path, os.O_RDONLY | os.O_CLOEXEC)
+        weakref.finalize(holder, os.close, descriptor)
+        fcntl.flock(descriptor, fcntl.LOCK_SH)  # `is_held` has it for a moment only
+
+
+def is_held(path: Path) -> bool:
+    """Whether somebody on this computer has opened a store, and reads it when it is used."""
+    if os.name == "nt":
+        return False
+    import fcntl
+
+    descriptor = os.open(path, os.O_RDONLY | os.O_CLOEXEC)
+    try:
+        fcntl.flock(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
+    except OSError as error:
+        return error.errno in _HELD
+    finally:
+        os.close(descriptor)
+    return False
 
 
 def _open(path: Path) -> int:

@@ -16,7 +16,7 @@ from labnb.record.files import reason, remove_tree, sync_path, write_whole
 from labnb.record.folder import boot_id, make_store, write_note
 from labnb.record.journal import HEAD, START, Batch, RowCodec, Scanner, gathered, pending_bytes, read_start
 from labnb.record.layout import root_text
-from labnb.record.lock import take_lock
+from labnb.record.lock import hold_store, take_lock
 from labnb.record.materialiser import Materialiser
 from labnb.record.packing import count_files
 from labnb.record.runfile import Packing, RunFile, groups_json, packing_json, stamp
@@ -122,14 +122,13 @@ def _settle(folder: Path) -> bool:
 
 
 def _open_data(path: Path, chunks: Any, *, alive: bool) -> "xr.Dataset":  # whatever xarray takes for chunks
-    import xarray as xr  # half a second that a recording session must not wait for
 
     import labnb.record.accessor  # noqa: F401  # pyright: ignore[reportUnusedImport]  it gives `data.labnb`
 
     try:
         if chunks is not None:
-            return xr.open_zarr(path, chunks=chunks)
-        dataset = xr.open_zarr(path)
+            return _open_lazily(path, chunks=chunks)
+        dataset = _open_lazily(path)
         if dataset.nbytes > _SMALL_BYTES:
             return dataset
         with dataset:
@@ -137,6 +136,18 @@ def _open_data(path: Path, chunks: Any, *, alive: bool) -> "xr.Dataset":  # what
             return _only_acknowledged(loaded) if alive else loaded
     except (OSError, ValueError, KeyError) as error:
         raise RecordError(f"the data in {path} cannot be read: {error}; restore it from a copy of the run") from error
+
+
+def _open_lazily(path: Path, **how: Any) -> "xr.Dataset":
+    """Open a store; what it consists of now stays as long as there is somebody who may read it."""
+    import xarray as xr  # half a second that a recording session must not wait for
+    from zarr.storage import LocalStore
+
+    store = LocalStore(path, read_only=True)
+    hold_store(path, store)
+    dataset = xr.open_zarr(store, **how)
+    dataset.encoding["source"] = str(path)
+    return dataset
 
 
 def _loaded(dataset: "xr.Dataset") -> "xr.Dataset":

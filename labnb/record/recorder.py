@@ -276,6 +276,11 @@ class Recorder:
         """Add a line to `events.ndjson`: a log line, a warning, what failed. Raises RecordError."""
         write_note(self.path, self._clock.time_ns(), kind, text, fields)
 
+    @property
+    def journal_bytes(self) -> int:
+        """How long the journal is by now; it grows until the run is closed, and is read anew after a crash."""
+        return os.fstat(self._fd).st_size if self._fd >= 0 else 0
+
     def shown(self, axis: str) -> int:
         """Return how many places along an open axis lie in the store, which readers see at the next commit."""
         return self._store.lengths.get(axis, 0)

@@ -114,7 +114,7 @@ def _kept(store: Any, group: Group, times_name: str, codec: RowCodec, texts: dic
             found = stored.reshape(-1)[places].tolist()
             rows[f"v{k}"] = [texts.setdefault(str(text), len(texts)) if text else -1 for text in found]
         elif variable.dims:
-            arrays[variable.name] = stored.reshape(-1, *stored.shape[len(group.axes) :])
+            arrays[variable.name] = stored.reshape(times.size, *stored.shape[len(group.axes) :])  # it may be empty
             for d, name in enumerate(length_names(variable)):
                 rows[f"v{k}"][:, d] = np.asarray(store[name][...]).reshape(-1)[places]
         else:

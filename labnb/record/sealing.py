@@ -22,14 +22,17 @@ from labnb.record.files import reason
 from labnb.record.folder import write_note
 from labnb.record.journal import group_from
 from labnb.record.layout import StoredArray
-from labnb.record.lock import take_lock
+from labnb.record.lock import is_held, take_lock
 from labnb.record.materialiser import Materialiser
 from labnb.record.runfile import Packing, RunFile, packing_json
 
 GRACE_S = 5.0
 """How long a run that has ended is left alone first."""
 READERS_S = 600.0
-"""How long those who have opened a store, and read it when they need it, still find the chunk files that it had."""
+"""How long those who have opened a store, and read it when they need it, still find the chunk files that it had.
+
+Data that labnb has opened on this computer find them as long as they are there; after that others get an error.
+"""
 
 
 def pack_run(folder: Path, stop: Callable[[], bool] = lambda: False) -> None:
@@ -96,6 +99,8 @@ class Packer:
         self._busy: Path | None = None
         self._stop = False
         self._thread: threading.Thread | None = None
+        self.looked = 0
+        """How many steps it has done or tried."""
 
     def later(self, folder: Path, after_s: float = GRACE_S) -> None:
         """Do what is left to be done to a run, some time from now; where there are no threads, leave it as it is."""
@@ -128,6 +133,7 @@ class Packer:
             finally:
                 with self._change:
                     self._busy = None
+                    self.looked += 1
                     self._change.notify_all()
             if again is not None:
                 self.later(folder, again)
@@ -156,6 +162,8 @@ class Packer:
                 packed_s = time.time() - (folder / "data.zarr" / "zarr.json").stat().st_mtime
                 if 0 <= packed_s < READERS_S:
                     return READERS_S - packed_s
+                if is_held(folder / "data.zarr"):
+                    return READERS_S
                 retire_run(folder)
         except (LabnbError, OSError, ValueError, KeyError) as error:
             _note(folder, error)

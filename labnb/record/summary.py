@@ -8,6 +8,7 @@ from pathlib import Path
 from typing import Any, cast
 
 from labnb.core import Json, RecordError, State
+from labnb.record.counting import journal_points
 from labnb.record.lock import is_locked
 from labnb.record.runfile import RunFile
 
@@ -75,7 +76,7 @@ def _seen(path: Path, folder: str, run: RunFile) -> Seen:
     if not state.ended:
         live = is_locked(path / "lock")
         state = state if live else State.INTERRUPTED
-        points = committed_points(path)
+        points = committed_points(path) if live else kept_points(path)
     axes, variables = _names(run)
     notes = [str(run.metadata.get("note") or ""), *(text for _, text in run.notes)]
     ended = run.ended.isoformat() if run.ended else None
@@ -134,3 +135,9 @@ def committed_points(folder: Path) -> int:
         return int(json.loads(attributes["labnb"])["points"])
     except (OSError, ValueError, KeyError, TypeError):
         return 0
+
+
+def kept_points(folder: Path) -> int:
+    """Return how many points a run has whose process died: those that its journal will complete it to."""
+    found = journal_points(folder)
+    return committed_points(folder) if found is None else found

@@ -64,8 +64,12 @@ ARRAYS = {
     "100 000 float64": (RANDOM.normal(size=100_000), 40, 0.9),
     "1024 × 1024 uint16": (RANDOM.integers(0, 4096, (1024, 1024), "u2"), 20, 0.8),
 }
-MOST_ROUNDS = 15
-NOISE = 0.15  # a disk that others use at the same time
+MOST_ROUNDS = 25  # until both have had a turn in which nobody else used the disk
+
+
+def busy():
+    """Whether others use the processors now: then two rates in turns are not two rates of one machine."""
+    return os.getloadavg()[0] > 1.5
 
 
 def bare_arrays(path, value, count):
@@ -110,7 +114,7 @@ def test_arrays_are_written_at_nearly_the_rate_of_numpy(tmp_path, capsys, kind, 
             f"\n  {kind:20} {loop:8}{size / ours:6.0f} MB/s   numpy.tofile and fsync {size / numpys:6.0f} MB/s"
             f"   {ratio:4.0%} (goal {goal:.0%})"
         )
-    assert ratio > goal - NOISE
+    assert ratio >= (goal / 2 if busy() else goal)
 
 
 def lateness(put):

@@ -111,7 +111,7 @@ def test_a_reader_sees_one_of_both_and_other_places_keep_theirs(record, axis):
     reader = threading.Thread(target=look)
     reader.start()
     level = 1
-    while len(set(looks)) < 12 and reader.is_alive():
+    while len(set(looks)) < 6 and reader.is_alive():
         level += 1
         recorder.put((0, 0, (1.0, trace(level)), level))
         recorder.put((0, 1 + level % 3, (1.0, trace(100 + level % 3)), level))

@@ -141,10 +141,37 @@ def test_a_run_whose_process_died_is_interrupted_and_only_its_data_complete_it(r
     (found,) = runs(root)
     assert found.state is State.INTERRUPTED
     assert (found.path / "journal").exists()
-    assert runs(root, state="interrupted")[0].points == 1  # what is committed; the journal has one more
+    assert runs(root, state="interrupted")[0].points == 2  # one is committed, the journal has both
     assert found.data.current.notnull().sum() == 2
     assert not (found.path / "journal").exists()
     assert [(s.state, s.points) for s in runs(root).summaries()] == [("interrupted", 2)]
+
+
+@pytest.mark.parametrize("harm", ["", "torn", "damaged", "long"])
+def test_a_killed_run_shows_what_its_journal_holds_before_it_is_completed(root, tmp_path, monkeypatch, harm):
+    recorder = Recorder.create(tmp_path / "elsewhere", "night", {}, period_s=3600.0)
+    recorder.declare(Group(0, (Axis("slow", (1, 2)),), (Variable("level"),)))
+    recorder.declare(Group(1, (Axis("slow", (1, 2)), Axis("fast", tuple(range(30)))), (Variable("current", "A"),)))
+    for place in (*range(35), 3, 4):
+        if place % 30 == 0:
+            recorder.put(Point(0, place // 30, (0.5,), 10 + place))
+        recorder.put(Point(1, place, (0.1 * place,), 10 + place))
+    folder = root.joinpath(*recorder.path.parts[-4:])
+    shutil.copytree(recorder.path, folder)
+    recorder.close(State.DONE)
+    journal = folder / "journal"
+    if harm == "torn":
+        journal.write_bytes(journal.read_bytes()[:-5])
+    if harm == "damaged":
+        journal.write_bytes(b"x" + journal.read_bytes())
+    if harm == "long":
+        monkeypatch.setattr("labnb.record.counting.MOST_BYTES", 100)
+    before = journal.read_bytes()
+    found = runs(root)
+    assert "interrupted" in repr(found)
+    shown = 0 if harm in ("damaged", "long") else 35
+    assert (found[0].state, found[0].points, found.to_json()[0]["points"]) == (State.INTERRUPTED, shown, shown)
+    assert journal.read_bytes() == before
 
 
 def test_deleting_moving_and_copying_folders_is_noticed(root):

@@ -128,7 +128,7 @@ class Disk:
     st.sampled_from(sorted(KINDS)), st.integers(2, 30), st.lists(st.integers(0, 200), min_size=1, max_size=4),
     st.integers(0, 2**32),
 )  # fmt: skip
-@settings(max_examples=40, deadline=None, suppress_health_check=list(HealthCheck))
+@settings(max_examples=28, deadline=None, suppress_health_check=list(HealthCheck))
 def test_a_power_cut_at_any_forced_write_loses_only_what_came_after_the_last_one(kind, cut_at, portions, seed):
     chance = random.Random(seed)
     with tempfile.TemporaryDirectory() as folder, pytest.MonkeyPatch.context() as patch:

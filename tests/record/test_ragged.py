@@ -197,6 +197,21 @@ def test_a_run_of_ragged_arrays_is_resumed(record, tmp_path):
         np.testing.assert_array_equal(exported.peaks, data.peaks)
 
 
+@pytest.mark.parametrize("had", [[], [SOME[2]], [SOME[2], SOME[2]]])
+def test_a_run_whose_ragged_arrays_were_all_empty_so_far_is_resumed(record, had):
+    recorder = record()
+    group = group_of(ragged(SOME[0]))
+    recorder.declare(group)
+    put_all(recorder, map(ragged, had))
+    recorder.close(State.STOPPED)
+    again = Recorder.resume(recorder.path, {}, period_s=3600.0)
+    again.declare(group)
+    assert again.kept[0].places.tolist() == list(range(len(had)))
+    put_all(again, map(ragged, SOME))
+    again.close(State.DONE)
+    check(load(recorder.path), SOME)
+
+
 def test_a_dead_process_leaves_only_arrays_that_were_acknowledged(record, tmp_path):
     recorder = record()
     recorder.declare(group_of(ragged([1.0])))

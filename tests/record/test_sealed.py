@@ -1,6 +1,7 @@
 """A run that has ended is packed: any reader notices damage, nobody reads half of a change, and it can be gone on with."""
 
 import contextlib
+import gc
 import json
 import os
 import shutil
@@ -140,6 +141,37 @@ def test_a_large_run_is_packed_in_the_background(record, large):
     own.join()
     assert json.loads((recorder.path / "run.json").read_text())["packing"] == "done"
     assert all(p.stat().st_size == 0 for p in (recorder.path / "data.zarr").glob("*/c*"))
+    check(load(recorder.path), 40)
+
+
+@pytest.mark.parametrize("chunks", [None, {}])
+@pytest.mark.parametrize("when", ["live", "ended"])
+def test_data_that_are_read_when_used_keep_what_they_were_opened_with(record, large, monkeypatch, chunks, when):
+    monkeypatch.setattr("labnb.record.opening._SMALL_BYTES", 0)
+    monkeypatch.setattr("labnb.record.sealing.READERS_S", 0.01)
+    recorder = measured(record, state=None)
+    recorder.flush()
+    data = load(recorder.path, chunks=chunks) if when == "live" else None
+    recorder.close(State.DONE)
+    packer.withdraw(recorder.path)
+    data = load(recorder.path, chunks=chunks) if data is None else data
+    packer.withdraw(recorder.path)
+    own, trace = Packer(), data.trace
+    own.later(recorder.path, 0.0)
+    while own.looked < 4:
+        pass
+    assert RunFile.read(recorder.path / "run.json").packing is Packing.BOTH
+    check(data, 40)
+    del data
+    gc.collect()
+    seen = own.looked
+    while own.looked < seen + 3:
+        pass
+    np.testing.assert_array_equal(trace[:, 0], np.arange(40) + 0.25)
+    del trace
+    gc.collect()
+    own.join()
+    assert RunFile.read(recorder.path / "run.json").packing is Packing.DONE
     check(load(recorder.path), 40)
 
 

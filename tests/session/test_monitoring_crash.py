@@ -13,7 +13,8 @@ from labnb.session.monitoring import SessionData
 
 VICTIM = """
 import sys
-from labnb.session.monitoring import SessionData
+from labnb.session.monitoring import SessionData, _parts
+_parts.KEEP, _parts.MOST_BYTES = map(int, sys.argv[2:])
 with SessionData("v", verbose=False, store=sys.argv[1]) as sesn:
     sesn.save_parameter(gain=2.5)
     k = 0
@@ -27,20 +28,25 @@ with SessionData("v", verbose=False, store=sys.argv[1]) as sesn:
 """
 
 
-@pytest.mark.parametrize("kill_at", [1, 450, 2000])
-def test_kill_9_loses_no_acknowledged_entry_and_reopening_appends(tmp_path, kill_at):
-    victim = subprocess.Popen([sys.executable, "-c", VICTIM, tmp_path], stdout=subprocess.PIPE, text=True)
-    acknowledged = 0
+@pytest.mark.parametrize(("kill_at", "parts"), [(1, 1), (450, 1), (2000, 1), (2000, 2), (3001, 3)])
+def test_kill_9_loses_no_acknowledged_entry_and_reopening_appends(tmp_path, kill_at, parts):
+    command = [sys.executable, "-c", VICTIM, tmp_path, "16", str(6000 if parts > 1 else 1 << 20)]
+    victim = subprocess.Popen(command, stdout=subprocess.PIPE, text=True)
+    acknowledged, killed = 0, False
     for line in victim.stdout:
         acknowledged = int(line)
-        if acknowledged == kill_at:
+        if acknowledged < kill_at:
+            continue
+        stores = list(tmp_path.glob("*/*/*/*/data.zarr")) if not killed or acknowledged % 50 == 0 else []
+        if not killed and len(stores) >= parts:
             os.kill(victim.pid, signal.SIGKILL)
-        if acknowledged >= kill_at and acknowledged % 50 == 0:
-            for store in tmp_path.glob("*/*/*/*/data.zarr"):
-                xr.open_zarr(store).load().close()
+            killed = True
+        for store in stores if acknowledged % 50 == 0 else ():
+            xr.open_zarr(store).load().close()
     victim.wait()
     victim.stdout.close()
     with SessionData("v", verbose=False, store=tmp_path) as sesn:
+        assert len(sesn.stores()) >= parts
         values = sesn["a"][1]
         assert len(values) in (acknowledged, acknowledged + 1)
         assert (values == np.arange(len(values))).all()

@@ -23,6 +23,8 @@ KEEP = 4096
 """How many of the latest entries of a variable are kept in memory, at least."""
 PIECE = 1 << 16
 """As many entries of a long history are read at once."""
+MOST_BYTES = 256 << 20
+"""How long the journal of a part becomes: then the session goes on in a new part, and the journal is given back."""
 
 Times = NDArray[np.int64]
 Numbers = NDArray[np.float64]
@@ -79,6 +81,8 @@ class LivePart:
         self._arrays: dict[tuple[str, str, tuple[int, ...]], Log] = {}
         self._used: set[str] = set()
         self._lock = threading.RLock()
+        self.full = False
+        """Whether it is long enough, and a new part should be begun."""
 
     @property
     def store(self) -> Path:
@@ -109,6 +113,8 @@ class LivePart:
         log.append(time_ns, value)
         if len(log.times) >= 2 * KEEP:
             log.drop(self._recorder.shown(dim_of(log.column)))
+        if log.count % KEEP == 0:
+            self.full = self._recorder.journal_bytes >= MOST_BYTES
 
     def _declare(self, name: str, unit: str, dtype: str, shape: tuple[int, ...]) -> Log:
         column = column_of(name, self._used)
@@ -228,6 +234,11 @@ class StoredPart:
     def store(self) -> Path:
         """Its zarr store."""
         return self.path / "data.zarr"
+
+    @property
+    def was_followed(self) -> bool:
+        """Whether another process wrote it and has ended it: that may have gone on in another part."""
+        return self.alive and not (self.path / "journal").exists()
 
     @property
     def data(self) -> Any:  # xarray.Dataset

@@ -10,6 +10,7 @@ from labnb.core import LifecycleError, PlanError, State, check_name, check_unit,
 from labnb.record import data_root
 from labnb.session.monitoring._parts import LivePart, Part, StoredPart, check_not_written, find_parts
 from labnb.session.monitoring._sqlite import find_sqlite, import_sqlite
+from labnb.session.monitoring._succession import Succession
 from labnb.session.monitoring._values import array_of, from_json, merged, number_of, text_of
 from labnb.session.monitoring.reading import Readings
 
@@ -47,8 +48,9 @@ class SessionData(Readings):
         self.delay_save = delay_save
         folder = None if path is None or path.parent == Path() else path.parent
         self._root = data_root(store if store is not None else folder)
-        self._live: LivePart | None = None
-        self._past: list[StoredPart] = []
+        self._parts = Succession(
+            self._described, lambda described: LivePart(self._root, self.name, described), self._warn
+        )
         if path is not None:
             self._past = list(find_parts(self._root, self.name))
             self._import(find_sqlite(path, explicit=path.suffix == ".db"), trust_pickle)
@@ -100,26 +102,45 @@ class SessionData(Readings):
 
     def _close(self, state: State) -> None:
         self._closed = True
-        live, self._live = self._live, None
-        if live is None:
-            return
-        live.close(state)
-        from labnb.record import open_run
+        ended = self._parts.end(state)
+        if ended is not None:
+            self._say(f"session {self.name}: kept in {ended.path}")
 
-        self._past.append(StoredPart(open_run(live.path)))
-        self._say(f"session {self.name}: kept in {live.path}")
+    @property
+    def _past(self) -> list[StoredPart]:
+        return self._parts.past
+
+    @_past.setter
+    def _past(self, parts: list[StoredPart]) -> None:
+        self._parts.past = parts
+
+    @property
+    def _live(self) -> LivePart | None:
+        return self._parts.live
 
     def _all_parts(self) -> Sequence[Part]:
-        return self._past if self._live is None else [*self._past, self._live]
+        if self._live is None and any(part.was_followed for part in self._past):
+            self._past = list(find_parts(self._root, self.name))
+            self._take_over()
+        return self._parts.parts()
+
+    def _warn(self, text: str) -> None:
+        """Keep a warning with the data, and show it."""
+        if self._live is not None:
+            self._live.note("warning", text)
+        self._say(text)
 
     def _show(self) -> None:
-        if self._live is not None:
-            self._live.flush()
+        with self._parts.lock:
+            if self._live is not None:
+                self._live.flush()
 
     def _part(self) -> LivePart:
         """Return the part to write to; the first write begins it. Raises LifecycleError, RecordError."""
-        if self._live is not None:
-            return self._live
+        with self._parts.lock:
+            return self._live or self._begin()
+
+    def _begin(self) -> LivePart:
         if self.readonly:
             raise LifecycleError(f"session {self.name!r} was opened readonly; nothing can be added")
         if self._closed:
@@ -127,19 +148,19 @@ class SessionData(Readings):
         if self._named:
             self._past = list(find_parts(self._root, self.name)) if any(p.alive for p in self._past) else self._past
             check_not_written(self._past, self.name)
-        self._live = LivePart(self._root, self.name, self._described())
+        live = self._parts.begin()
         if not self._named:
-            self._say(f"session without a name: kept in {self._live.path}")
-        return self._live
+            self._say(f"session without a name: kept in {live.path}")
+        return live
 
     def _described(self) -> dict[str, object]:
         session = {"session": self.name} if self._named else {}
         return {
             **session,
             "kind": "monitoring",
-            "parameters": self._parameters,
-            "texts": self._texts,
-            "units": self._units,
+            "parameters": dict(self._parameters),
+            "texts": dict(self._texts),
+            "units": dict(self._units),
         }
 
     def _say(self, text: str) -> None:
@@ -165,7 +186,9 @@ class SessionData(Readings):
             unit: object = getattr(value, "unit", None)
             if isinstance(unit, str) and unit and name not in self._units:
                 self._units[name] = unit
-        self._part().put(numbers, present_clock().time_ns(), self._units)
+        with self._parts.lock:
+            self._part().put(numbers, present_clock().time_ns(), self._units)
+            self._parts.look()
 
     def add_dataset(self, *args: Mapping[str, object], **kwargs: object) -> None:
         """Keep arrays (traces, frames), all with the present time. Their shape may change; objects are never pickled.
@@ -173,9 +196,11 @@ class SessionData(Readings):
         Raises SchemaError for what is no array of numbers (nothing is kept then) and RecordError.
         """
         arrays = {name: array_of(name, value) for name, value in merged(args, kwargs, "add_dataset").items()}
-        part, now = self._part(), present_clock().time_ns()
-        for name, value in arrays.items():
-            part.put_array(name, value, now, self._units.get(name, ""))
+        with self._parts.lock:
+            part, now = self._part(), present_clock().time_ns()
+            for name, value in arrays.items():
+                part.put_array(name, value, now, self._units.get(name, ""))
+            self._parts.look()
 
     def save_parameter(self, *args: Mapping[str, object], **kwargs: object) -> None:
         """Save numbers that hold for the whole session; one of the same name is replaced. Raises SchemaError, RecordError."""
@@ -197,9 +222,9 @@ class SessionData(Readings):
         self._save("units", self._units, {n: check_unit(unit, f"variable {n!r}") for n, unit in given.items()})
 
     def _save(self, what: str, into: dict[str, Any], new: Mapping[str, object]) -> None:
-        part = self._part()
-        part.describe({what: {**into, **new}})
-        into.update(new)
+        with self._parts.lock:
+            self._part().describe({what: {**into, **new}})
+            into.update(new)
 
 
 def _saved(part: StoredPart, what: str) -> dict[str, Any]:  # JSON

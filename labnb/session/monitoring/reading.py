@@ -2,7 +2,7 @@
 
 import math
 import sys
-from collections.abc import Iterator, Sequence
+from collections.abc import Collection, Iterator, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -72,11 +72,11 @@ class Readings:
 
     def logged_first_values(self) -> dict[str, tuple[float, float]]:
         """Return (timestamp in s, value) of each variable's first entry."""
-        return self._ends(reversed(self._all_parts()), "first")
+        return self._ends(self._all_parts(), "first")
 
     def logged_last_values(self) -> dict[str, tuple[float, float]]:
         """Return (timestamp in s, value) of each variable's latest entry."""
-        return self._ends(self._all_parts(), "last")
+        return self._ends(reversed(self._all_parts()), "last")
 
     def logged_data_fromtimestamp(self, name: str, ts: float) -> tuple[Floats, Floats]:
         """Return (timestamps in s, values) from `ts` (s since 1970) on, inclusive; two empty arrays if there is nothing."""
@@ -115,9 +115,10 @@ class Readings:
         return before
 
     def _ends(self, parts: "Iterator[Part] | Sequence[Part]", which: str) -> dict[str, tuple[float, float]]:
+        """Return that of every variable in the first of `parts` that has it: no other is read."""
         found = dict[str, tuple[float, float]]()
         for part in parts:
-            for name in part.numbers:
+            for name in part.numbers.keys() - found.keys():
                 time_ns, value = part.first(name) if which == "first" else part.last(name)
                 found[name] = (time_ns / 1e9, value)
         return found
@@ -223,28 +224,39 @@ class Readings:
         import xarray as xr
 
         self._show()
-        columns = dict[str, list[xr.Dataset]]()
+        found = dict[tuple[str, tuple[int, ...]], tuple[str, list[xr.Dataset]]]()
         for part in self._all_parts():
             stored = load(part.path)
             for column in map(str, stored.data_vars):
                 one = stored[[column]].rename({dim_of(column): "time"}).drop_attrs(deep=False)
                 name = str(one[column].attrs.get("long_name", column))
                 one[column].attrs |= {"units": self._units[name]} if name in self._units else {}
-                columns.setdefault(column, []).append(one)
+                taken = {node for node, _ in found.values()}
+                found.setdefault((name, one[column].shape[1:]), (_free(column, taken), []))[1].append(one)
         root = xr.Dataset(attrs={"session": self.name, **self._parameters, **self._texts})
-        nodes = {column: _joined(pieces) for column, pieces in columns.items()}
-        return xr.DataTree.from_dict(
-            {"/": root, **{f"/{column}": node for column, node in nodes.items()}}, name=self.name
-        )
+        nodes = {node: _joined(node, pieces) for node, pieces in found.values()}
+        return xr.DataTree.from_dict({"/": root, **{f"/{node}": data for node, data in nodes.items()}}, name=self.name)
 
     def stores(self) -> dict[str, Path]:
         """Return the zarr store of each part, by the name of its run; each opens by `xarray.open_zarr`."""
         return {part.run_id: part.store for part in self._all_parts()}
 
 
-def _joined(pieces: "list[xr.Dataset]") -> "xr.Dataset":
+def _free(name: str, taken: Collection[str]) -> str:
+    return next(n for n in (name, *(f"{name}_{k}" for k in range(2, len(taken) + 3))) if n not in taken)
+
+
+def _joined(node: str, pieces: "list[xr.Dataset]") -> "xr.Dataset":
+    """Return the pieces of one variable, which may have had other columns in other parts."""
     import xarray as xr
 
+    pieces = [piece.rename(_renaming(piece, node)) for piece in pieces]
     if len(pieces) == 1:
         return pieces[0]
     return xr.concat(pieces, dim="time", combine_attrs="override", data_vars="all", coords="minimal", compat="override")
+
+
+def _renaming(piece: "xr.Dataset", node: str) -> dict[str, str]:
+    (column,) = map(str, piece.data_vars)
+    dims = [str(dim) for dim in piece.dims if dim != "time"]
+    return {} if column == node else {column: node, **{dim: node + dim.removeprefix(column) for dim in dims}}

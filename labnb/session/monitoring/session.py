@@ -98,7 +98,7 @@ class MonitoringSession(SessionData):
                     task.close()  # one that was never begun
 
     async def _go(self, works: Sequence[Work], around: contextlib.AbstractAsyncContextManager[None]) -> None:
-        part = self._part()
+        self._part()
         self._monitor = monitor = _Monitor(Going(self.name, self._tell))
         try:
             for load in {work.load for work in works if work.load}:
@@ -106,6 +106,7 @@ class MonitoringSession(SessionData):
             async with around:
                 await monitor.going.perform(works)
         except Exception as error:
+            part = self._part()
             error.add_note(f"what was logged is kept in {part.path}")
             notes = list(getattr(error, "__notes__", ()))
             part.note("error", f"{type(error).__name__}: {error}", notes=notes)
@@ -234,7 +235,7 @@ class MonitoringSession(SessionData):
 
     def _watch(self, names: set[str]) -> None:
         for name in names:
-            timestamp, value = self._part().last(name)
+            timestamp, value = next(part.last(name) for part in reversed(self._all_parts()) if name in part.numbers)
             for alarm in self._alarms[name]:
                 raised = alarm.limits.judge(value, raised=alarm.raised)
                 if raised is not alarm.raised:
