@@ -95,7 +95,7 @@ class Account:
             )
         except (OSError, aiosmtplib.SMTPException):
             raise
-        except Exception as error:
+        except Exception as error:  # noqa: BLE001  frames of it hold the password
             raise RemoteError(self.scrubbed(error)) from None
         return {address: f"{code} {reason}" for address, (code, reason) in refused.items()}
 
@@ -244,10 +244,10 @@ class Postman:
             refused = await self.account.send(message)
         except aiosmtplib.SMTPAuthenticationError as error:
             return f"{self.account.scrubbed(error)}; mail is switched off, since tries may lock the account", True
-        except (aiosmtplib.SMTPException, OSError) as error:
-            return self.account.scrubbed(error), False
         except RemoteError as error:
             return f"{error}; mail is switched off", True
+        except (aiosmtplib.SMTPException, OSError) as error:
+            return self.account.scrubbed(error), False
         for address, why in refused.items():
             self._tell(f"mail did not reach {address}: {why}")
         return None

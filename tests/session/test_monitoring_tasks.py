@@ -334,7 +334,7 @@ def test_alarms_of_one_variable_are_told_apart_and_seen_while_they_last(sesn):
         seen.append(sesn.alarms())
     one, both = {"p": ["p > 1"]}, {"p": ["p > 1", "p > 2"]}
     assert seen == [{}, one, one, both, one, both, {}, {}]
-    assert not (high.raised or higher.raised)
+    assert (high.raised, higher.raised) == (False, False)
 
 
 def test_an_alarm_raised_by_a_thread_is_notified_on_the_loop(sesn):

@@ -64,7 +64,7 @@ class Panel(ABC):
     def _card(self) -> Card:
         """Return what it shows now."""
 
-    async def _look_again(self) -> None:
+    async def _look_again(self) -> None:  # noqa: B027  most panels are always up to date
         """Bring what it shows up to date, though nobody may be looking."""
 
     async def freeze(self) -> None:
