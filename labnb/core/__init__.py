@@ -43,7 +43,7 @@ from labnb.core.plan import Plan, Setpoint
 from labnb.core.schema import ABSENT, Group, PlainPoint, Point, Variable, amended, describe_value, infer_variable
 from labnb.core.sink import Sink
 from labnb.core.sweeps import Sweep, Target, sweep
-from labnb.core.threads import begin_thread, beside, have_threads
+from labnb.core.threads import begin_thread, have_threads
 from labnb.core.traversal import Traversal, Visit
 from labnb.core.values import Value, check_name, check_unit, format_value
 from labnb.core.words import nearest, unknown
@@ -102,7 +102,6 @@ __all__ = [
     "WorkClock",
     "amended",
     "begin_thread",
-    "beside",
     "check_name",
     "check_unit",
     "describe_value",

@@ -1,15 +1,10 @@
 """Whether this Python has threads. In a browser (Pyodide, JupyterLite) it has none, and what can do without does so."""
 
-import asyncio
 import sys
 import threading
 from collections.abc import Callable
-from typing import ParamSpec, TypeVar
 
 from labnb.core.errors import LabnbError
-
-P = ParamSpec("P")
-T = TypeVar("T")
 
 _WITHOUT = ("emscripten", "wasi")
 
@@ -17,13 +12,6 @@ _WITHOUT = ("emscripten", "wasi")
 def have_threads() -> bool:
     """Return whether threads can be started at all."""
     return sys.platform not in _WITHOUT
-
-
-async def beside(work: Callable[P, T], *args: P.args, **kwargs: P.kwargs) -> T:
-    """Return what `work` returns: done in a thread beside the loop, or at once where there are no threads."""
-    if have_threads():
-        return await asyncio.to_thread(work, *args, **kwargs)
-    return work(*args, **kwargs)
 
 
 def begin_thread(work: Callable[[], object], name: str, what: str) -> threading.Thread:

@@ -2,6 +2,7 @@
 
 from labnb.instruments.action import Action
 from labnb.instruments.arrays import Arrays
+from labnb.instruments.beside import beside
 from labnb.instruments.channel import Channel, channel, is_channel
 from labnb.instruments.connect import (
     DemoBench,
@@ -92,6 +93,7 @@ __all__ = [
     "VisaLink",
     "Watch",
     "Wave",
+    "beside",
     "channel",
     "connect",
     "connect_async",

@@ -5,7 +5,8 @@ from dataclasses import dataclass
 from functools import cached_property, partial
 from typing import Any, cast
 
-from labnb.core import InstrumentError, LinkError, Mutex, WorkClock, beside, present_clock, unknown
+from labnb.core import InstrumentError, LinkError, Mutex, WorkClock, present_clock, unknown
+from labnb.instruments.beside import beside
 from labnb.instruments.drivers import (
     ElectronicLoad,
     Generator,

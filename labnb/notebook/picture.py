@@ -9,7 +9,8 @@ from typing import TYPE_CHECKING
 import numpy as np
 from numpy.typing import NDArray
 
-from labnb.core import Axis, State, beside
+from labnb.core import Axis, State
+from labnb.instruments import beside
 from labnb.live import (
     Choice,
     CurveSet,

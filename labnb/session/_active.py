@@ -10,8 +10,8 @@ from collections.abc import Collection, Generator, Mapping, Sequence
 from types import FrameType
 from typing import Any, Protocol, TypeVar
 
-from labnb.core import InstrumentError, LinkError, PlanError, ReservationLost, beside
-from labnb.instruments import Touched, disconnect, live_devices, live_instruments
+from labnb.core import InstrumentError, LinkError, PlanError, ReservationLost
+from labnb.instruments import Touched, beside, disconnect, live_devices, live_instruments
 
 _TIMEOUT_S = 2.0
 

@@ -7,8 +7,8 @@ from pathlib import Path
 from types import MappingProxyType, TracebackType
 from typing import TYPE_CHECKING, Any, Self, final
 
-from labnb.core import InstrumentError, LabnbError, ReservationLost, beside, to_jsonable
-from labnb.instruments import Instrument, connect_async
+from labnb.core import InstrumentError, LabnbError, ReservationLost, to_jsonable
+from labnb.instruments import Instrument, beside, connect_async
 from labnb.session._active import close_all, end_users, held, make_all_safe
 from labnb.session._blocking import run_blocking
 from labnb.session.reserving import Patience, Reserving, resource_of
