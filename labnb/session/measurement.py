@@ -2,13 +2,12 @@
 
 import asyncio
 import os
-from collections.abc import Callable, Iterable, Mapping, Sequence
+from collections.abc import Callable, Iterable
 from pathlib import Path
 from types import TracebackType
 from typing import Any, Self, TypeVar, cast, overload
 
 from labnb.core import (
-    AdaptiveAxis,
     AdaptiveSweep,
     Axis,
     LoopAxis,
@@ -19,19 +18,19 @@ from labnb.core import (
     check_name,
     sweep,
 )
-from labnb.instruments import Channel, is_channel
 from labnb.instruments import channel as to_channel
+from labnb.instruments import is_channel
 from labnb.record import data_root, find_unfinished
 from labnb.session import _views
-from labnb.session._acquire import Acquire, acquire_of, reading_of
+from labnb.session._acquire import acquire_of, reading_of
 from labnb.session._adaptive import check_installed
 from labnb.session._blocking import check_loop, run_blocking
-from labnb.session._channels import Targets, aimed
-from labnb.session._function import Registered, check_named, source_of, wants_of
+from labnb.session._channels import aimed
+from labnb.session._contents import Contents, Warnings
+from labnb.session._function import Registered, check_named, wants_of
 from labnb.session._gear import RESERVED, Gear
-from labnb.session._schedule import time_axis
-from labnb.session._task import OnError, Task, companion_of, task_of
-from labnb.session._walk import Chosen, Functions, Grid, Hook, Series
+from labnb.session._task import OnError, task_of
+from labnb.session._walk import Hook
 from labnb.session.bench import Bench
 from labnb.session.describe import describe
 from labnb.session.job import Job
@@ -71,14 +70,7 @@ class MeasurementSession:
         self.name = check_name(name if name is not None else "measurement", "measurement")
         self.description = description
         self._store = store
-        self._axes: dict[str, Axis] = {}
-        self._targets: dict[str, tuple[object, ...]] = {}
-        self._acquires: dict[str, Acquire] = {}
-        self._tasks: dict[str, Task] = {}
-        self._hooks: dict[tuple[str | None, bool, str], Hook] = {}
-        self._until: Registered | None = None
-        self._repeats: Axis | None = None
-        self._adaptive: AdaptiveAxis | None = None
+        self._contents = Contents()
         self._blocking = False
         self._bench = bench
         self._gear = Gear({} if bench is None else bench.instruments)
@@ -142,7 +134,7 @@ class MeasurementSession:
         `labnb.channel(thing, limits=..., safe=...)`.
         """
         connect = self._gear.connect if self._blocking else self._gear.connect_async
-        return connect(alias, key, options, self._swept())
+        return connect(alias, key, options, self._contents.swept)
 
     def parameter(
         self,
@@ -174,18 +166,18 @@ class MeasurementSession:
                     f"parameter {first!r}: an adaptive sweep sets no channel; set it in a measurement function"
                 )
             check_installed()
-            self._adaptive = values.named(first, *others)
-            self._axes.clear()
-            return self._adaptive
-        self._adaptive = None
+            self._contents.adaptive = values.named(first, *others)
+            self._contents.axes.clear()
+            return self._contents.adaptive
+        self._contents.adaptive = None
         if not isinstance(values, Sweep):
             values = sweep(values)
         axis = values.named(first, *others, unit=unit, notes=notes)
         targets = values.targets if channel is None else (channel, *values.targets[1:])
-        self._targets.pop(first, None)
+        self._contents.targets.pop(first, None)
         if any(target is not None for target in targets):
-            axis, self._targets[first] = aimed(axis, targets)
-        self._axes[first] = axis
+            axis, self._contents.targets[first] = aimed(axis, targets)
+        self._contents.axes[first] = axis
         return axis
 
     def _check_parameters(self, *names: str) -> None:
@@ -199,18 +191,12 @@ class MeasurementSession:
         """Measure each point `times` times: one more dimension, innermost, which `.mean("repeat")` averages over."""
         if isinstance(times, bool) or not isinstance(times, int) or times < 1:  # pyright: ignore[reportUnnecessaryIsInstance]  people pass anything
             raise PlanError(f"repeat: expected a whole number of times, 1 or more, got {times!r}")
-        if self._repeats is not None and name == self._repeats.name:
-            self._repeats = None
-        if name in self._swept() or name in self._gear or name in RESERVED:
+        if self._contents.repeats is not None and name == self._contents.repeats.name:
+            self._contents.repeats = None
+        if name in self._contents.swept or name in self._gear or name in RESERVED:
             raise PlanError(f"repeat: {name!r} is the name of something else in this session; choose another")
-        self._repeats = Axis(name, tuple(range(times)))
-        return self._repeats
-
-    def _swept(self) -> set[str]:
-        """Return the names of everything that is swept."""
-        axes = [*self._axes.values(), *([self._repeats] if self._repeats else [])]
-        chosen = () if self._adaptive is None else self._adaptive.chosen
-        return {*chosen, *(name for axis in axes for name in axis.names)}
+        self._contents.repeats = Axis(name, tuple(range(times)))
+        return self._contents.repeats
 
     # ---- what is called
 
@@ -255,8 +241,8 @@ class MeasurementSession:
 
         def register(given: Any) -> Any:
             acquire = (reading_of if is_channel(given) else acquire_of)(given, name, unit, per, retries)
-            check_named(acquire, self._acquires.get(acquire.name))
-            self._acquires[acquire.name] = acquire
+            check_named(acquire, self._contents.acquires.get(acquire.name))
+            self._contents.acquires[acquire.name] = acquire
             return given
 
         return register if function is None else register(function)
@@ -277,8 +263,8 @@ class MeasurementSession:
 
         def register(given: F) -> F:
             task = task_of(given, name, on_error)
-            check_named(task, self._tasks.get(task.name))
-            self._tasks[task.name] = task
+            check_named(task, self._contents.tasks.get(task.name))
+            self._contents.tasks[task.name] = task
             return given
 
         return register if function is None else register(function)
@@ -305,8 +291,8 @@ class MeasurementSession:
             kind = "after" if late else "before"
             called, wants, awaiting = wants_of(given, kind, None)
             hook = Hook(called, given, wants, awaiting, axis, late)
-            check_named(hook, self._hooks.get((axis, late, called)))
-            self._hooks[axis, late, called] = hook
+            check_named(hook, self._contents.hooks.get((axis, late, called)))
+            self._contents.hooks[axis, late, called] = hook
             return given
 
         return register
@@ -317,13 +303,13 @@ class MeasurementSession:
         Its arguments are instruments, parameters and `ctx`, which has the results of the point too.
         """
         called, wants, awaiting = wants_of(condition, "stop_when", None)
-        self._until = Registered(called, condition, wants, awaiting)
+        self._contents.until = Registered(called, condition, wants, awaiting)
         return condition
 
     @property
     def plan(self) -> Plan:
         """The grid that `run` measures."""
-        return Plan((*self._axes.values(), *([self._repeats] if self._repeats else [])))
+        return self._contents.plan
 
     # ---- running
 
@@ -391,97 +377,20 @@ class MeasurementSession:
 
         Nothing moves. Raises what `run` would raise before it begins.
         """
-        return describe(self._job(duration, interval, _Warnings()), data_root(self._store))
+        return describe(self._job(duration, interval, Warnings()), data_root(self._store))
 
     def _prepare(self, duration: float | None, interval: float | None, again: Path | None = None) -> Run:
-        warnings = _Warnings()
+        warnings = Warnings()
         job = self._job(duration, interval, warnings)
         run = Run(job, data_root(self._store), _views.make_view, again=again)
         warnings.run = run
         return run
 
-    def _job(self, duration: float | None, interval: float | None, warnings: "_Warnings") -> Job:
-        if not self._acquires:
-            raise PlanError("this session measures nothing: register a function with @session.acquire")
-        instruments = self._gear.by_alias
-        acquires = tuple(self._acquires.values())
-        functions = Functions(acquires, tuple(self._hooks.values()), self._until, instruments)
-        axes = dict[int, LoopAxis]()
-        if self._adaptive is not None and duration is None and interval is None:
-            self._check_alone(self._adaptive)
-            axes[0] = self._adaptive
-            walk = Chosen(self._adaptive, functions, warnings)
-        elif duration is None and interval is None:
-            walk = Grid(self.plan.axes, functions, warnings)
-            axes.update(enumerate(self.plan.axes))
-        else:
-            axes[0] = self._schedule(duration, interval)
-            walk = Series(functions, float(interval or 0), duration, warnings)
-        targets = self._aim(axes)
-        chosen = () if self._adaptive is None else self._adaptive.chosen
-        self._check_wants(instruments, [*chosen, *(name for axis in axes.values() for name in axis.names)])
-        return Job(
-            self.name,
-            walk.outline,
-            walk.awaiting if functions.awaiting else walk.blocking,
-            functions.awaiting,
-            axes,
-            self._gear.ours,
-            self._metadata(interval),
-            [companion_of(task, {**instruments, "ctx": walk.ctx}) for task in self._tasks.values()],
-            targets=targets,
-            channels=self._channels(targets),
-            devices=self._gear.foreign,
+    def _job(self, duration: float | None, interval: float | None, warnings: Warnings) -> Job:
+        about: dict[str, object] = {} if self._bench is None else {"bench": self._bench.describe()}
+        return self._contents.job(
+            self.name, self._gear, duration, interval, warnings, {"note": self.description, **about}
         )
-
-    def _aim(self, axes: Mapping[int, LoopAxis]) -> dict[int, Targets]:
-        """Return what the axes set. Raises LimitError if a limit has been declared meanwhile that forbids a setpoint."""
-        return {
-            key: aimed(axis, self._targets[axis.name])[1]
-            for key, axis in axes.items()
-            if isinstance(axis, Axis) and axis.name in self._targets
-        }
-
-    def _channels(self, targets: Mapping[int, Targets]) -> tuple[Channel, ...]:
-        read = (acquire.channel for acquire in self._acquires.values())
-        swept = (target for each in targets.values() for target in each)
-        return tuple(made for made in (*swept, *read) if made is not None)
-
-    def _schedule(self, duration: float | None, interval: float | None) -> LoopAxis:
-        if interval is None:
-            raise PlanError(f"run(duration={duration!r}) needs an interval too: how often to measure, in s")
-        swept = [*(self._adaptive.chosen if self._adaptive else ()), *self.plan.dims]
-        if swept:
-            raise PlanError(
-                f"run(interval={interval!r}) measures on a schedule and sweeps nothing, but this session has the "
-                f"parameters {', '.join(swept)}; run() sweeps them"
-            )
-        return time_axis(interval, duration)
-
-    def _check_alone(self, adaptive: AdaptiveAxis) -> None:
-        """Raise PlanError if something is swept beside an adaptive parameter."""
-        if self.plan.dims:
-            raise PlanError(
-                f"the adaptive parameter {', '.join(adaptive.chosen)} is the only one, but this session has "
-                f"{', '.join(self.plan.dims)} too; average inside of the measurement function instead"
-            )
-
-    def _check_wants(self, instruments: Mapping[str, object], axes: Sequence[str]) -> None:
-        """Raise PlanError if a function wants what it cannot get."""
-        known = dict.fromkeys([*instruments, *axes, "ctx"], None)
-        for function in (*self._acquires.values(), *self._hooks.values(), *([self._until] if self._until else [])):
-            function.check(known, "neither an instrument nor a parameter")
-        for task in self._tasks.values():
-            task.check(dict.fromkeys([*instruments, "ctx", "stop"]), "no instrument")
-
-    def _metadata(self, interval: float | None) -> dict[str, object]:
-        """Return what is kept with the data: that of a cell that measures the same, but for the source."""
-        functions: list[Registered] = [*self._acquires.values(), *self._tasks.values(), *self._hooks.values()]
-        described: dict[str, object] = {} if self._bench is None else {"bench": self._bench.describe()}
-        sources = {function.name: source_of(function.function) for function in functions}
-        sources |= {name: f"channel {read.channel.name}" for name, read in self._acquires.items() if read.channel}
-        common = {"note": self.description, "every_s": interval, "with": list(self._tasks)}
-        return {"source": sources, "source_options": {}, **common, **described}
 
 
 def resume(run: "Run | str | os.PathLike[str]", session: MeasurementSession | None = None) -> Any:  # an awaitable Run
@@ -509,17 +418,6 @@ def _is_name(name: object) -> bool:
     return isinstance(name, str) or (
         isinstance(name, tuple) and all(isinstance(each, str) for each in cast("tuple[object, ...]", name))
     )
-
-
-class _Warnings:
-    """Hands warnings of a run's functions to the run, which is made after them."""
-
-    def __init__(self) -> None:
-        self.run: Run | None = None
-
-    def __call__(self, text: str) -> None:
-        if self.run is not None:
-            self.run.warn(text)
 
 
 Measurement = MeasurementSession

@@ -15,12 +15,9 @@ from labnb.core import (
     ABSENT,
     AdaptiveAxis,
     Event,
-    Group,
     LifecycleError,
-    PlainPoint,
     PlanError,
     RunCancelled,
-    Sink,
     State,
     present_clock,
     step,
@@ -35,6 +32,7 @@ from labnb.session._channels import claims, snapshots
 from labnb.session._engine import Performance
 from labnb.session._gate import Order
 from labnb.session._resumed import Measured, check_same
+from labnb.session._sinks import Sinks
 from labnb.session._stall import StallWatch
 from labnb.session.job import Coded, Job, View
 from labnb.session.outline import Outline
@@ -77,16 +75,14 @@ class Run:
         self._state = State.CREATED
         self._error: BaseException | None = None
         self._warnings: list[str] = []
-        self._sinks: list[Sink] = [self._recorder]
         self._view = make_view(self) if make_view is not None else None
-        if self._view is not None:
-            self._sinks.append(self._view.sink)
+        self._sinks = Sinks(self._recorder, None if self._view is None else self._view.sink)
         self._steps = Steps(
             job.outline,
             dict(job.axes),
             awaiting=job.awaiting,
-            declare=self._declare,
-            put=self._route(),
+            declare=self._sinks.declare,
+            put=self._sinks.route(),
             aside=self._lane.run,
             measured=measured,
             targets=job.targets,
@@ -94,8 +90,8 @@ class Run:
         )
         self._used = dict.fromkeys(claimed)  # and whatever else the body turns out to use
         self._performance = Performance(job, self._steps, self._lane, self._used, self._companions(), self.warn)
-        if self._recorder.kept and len(self._sinks) > 1:
-            self._performance.prelude = self._show_kept
+        if self._sinks.has_to_show:
+            self._performance.prelude = self._sinks.show_kept
         self._started_ns = 0
         self._begun: float | None = None
         self._finished: float | None = None
@@ -299,7 +295,7 @@ class Run:
     def _give_up(self) -> None:
         """Close what was opened for a run that may not begin."""
         self._state = step(step(self._state, Event.CLOSE), Event.CANCEL)
-        self._close_sinks(self._state)
+        self._sinks.close(self._state)
         self._lane.close()
 
     def __await__(self) -> Generator[Any, None, "Run"]:  # the protocol of await has Any
@@ -367,7 +363,7 @@ class Run:
         if not main.cancelled() or self._state.ended or self._state is State.CLOSING:
             return
         self._state = step(self._state, Event.CLOSE)
-        self._close_sinks(State.CANCELLED)
+        self._sinks.close(State.CANCELLED)
         self._finished = self._clock.monotonic()
         self._state = step(self._state, Event.CANCEL)
         self._lane.close()
@@ -397,7 +393,7 @@ class Run:
             error, final_event = failures[0], Event.FAIL
         final = step(self._state, final_event)
         try:
-            await self._lane.run(self._close_sinks, final)
+            await self._lane.run(self._sinks.close, final)
         except Exception as closing:  # noqa: BLE001  becomes the run's error, which its owner sees
             final = State.FAILED
             error = closing if error is None else _noted(error, f"and closing the run failed: {_one_line(closing)}")
@@ -410,10 +406,6 @@ class Run:
         self._lane.close()
         _active.leave(self)
         await self._end_view()
-
-    def _close_sinks(self, final: State) -> None:
-        for sink in self._sinks:  # the record first: nothing else may keep it from being sealed
-            sink.close(final)
 
     async def _end_view(self) -> None:
         if self._view is None:
@@ -432,45 +424,6 @@ class Run:
         """Say how many points are kept, and where."""
         count = self.points
         return f"{count} point{'' if count == 1 else 's'} kept in run {self.run_id}"
-
-    # ---- sinks
-
-    def _declare(self, group: Group) -> None:
-        kept = self._recorder.kept.get(group.key)
-        self._recorder.declare(group)
-        if kept is None or self._recorder.kept[group.key] is not kept:  # else everybody knows it from before
-            for sink in self._sinks[1:]:
-                sink.declare(group)
-
-    def _show_kept(self) -> None:
-        """Give everybody but the record the points that were there before the run was resumed."""
-        for key, kept in self._recorder.kept.items():
-            for sink in self._sinks[1:]:
-                sink.declare(kept.group)
-                for row, (place, time_ns) in enumerate(zip(kept.rows["place"], kept.rows["time"], strict=True)):
-                    sink.put((key, int(place), kept.values(row), int(time_ns)))
-
-    def _route(self) -> Callable[[PlainPoint], None]:
-        """Return the one function that hands a point to all sinks, the record first."""
-        record = self._recorder.put
-        if len(self._sinks) == 1:
-            return record
-        if len(self._sinks) == 2:
-            show = self._sinks[1].put
-
-            def put(point: PlainPoint) -> None:
-                record(point)
-                show(point)
-
-            return put
-        rest = [sink.put for sink in self._sinks[1:]]
-
-        def put_all(point: PlainPoint) -> None:
-            record(point)
-            for other in rest:
-                other(point)
-
-        return put_all
 
     @property
     def swept(self) -> tuple[Channel, ...]:

@@ -147,7 +147,7 @@ async def test_results_of_another_kind_are_refused_with_all_points_kept(tmp_path
     with pytest.raises(ValueError, match="broken"):
         await Lab(tmp_path, budget=5).session.run()
     lab = Lab(tmp_path)
-    lab.session._acquires.pop("point_async")
+    lab.session._contents.acquires.pop("point_async")
 
     @lab.session.acquire
     async def point(a, b):

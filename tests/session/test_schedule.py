@@ -106,7 +106,7 @@ async def test_what_cannot_be_scheduled_is_refused(tmp_path):
     session.parameter("x", [1])
     with pytest.raises(PlanError, match=r"this session has the parameters x; run\(\) sweeps them"):
         await session.run(duration=1, interval=0.1)
-    del session._axes["x"]
+    del session._contents.axes["x"]
     session.acquire(per="x", name="level")(measure)
     with pytest.raises(PlanError, match="belongs to the parameter 'x', but"):
         await session.run(duration=1, interval=0.1)
