@@ -122,6 +122,8 @@ def _place(waiting: object) -> str:
     """Return the coroutines that wait for each other, outermost first, and the line where the innermost stands."""
     names, where = list[str](), ""
     while (frame := getattr(waiting, "cr_frame", None) or getattr(waiting, "gi_frame", None)) is not None:
+        if frame.f_code.co_name == "__await__":
+            break  # a future's own, where futures are written in Python (nest_asyncio): it says nothing
         names.append(frame.f_code.co_name)
         where = f" ({frame.f_code.co_filename}:{frame.f_lineno})"
         waiting = getattr(waiting, "cr_await", None) or getattr(waiting, "gi_yieldfrom", None)

@@ -86,7 +86,7 @@ async def test_without_a_duration_it_goes_on_until_it_is_stopped(tmp_path):
         run.stop()
         await run
     assert run.state is State.STOPPED
-    assert run.data.sizes["time"] == run.points
+    assert int(run.data.y.notnull().sum()) == run.points  # a busy machine may have missed slots
 
 
 async def test_what_cannot_be_scheduled_is_refused(tmp_path):

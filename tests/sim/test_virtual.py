@@ -313,7 +313,10 @@ def test_real_input_is_waited_for_where_no_time_is():
 # ---- what cannot be
 
 
-def test_waiting_for_what_never_comes_is_an_error_that_says_who_waits():
+@pytest.mark.parametrize("future", [asyncio.Future, asyncio.futures._PyFuture])  # that of nest_asyncio too
+def test_waiting_for_what_never_comes_is_an_error_that_says_who_waits(monkeypatch, future):
+    monkeypatch.setattr(asyncio.futures, "Future", future)
+
     async def main():
         task = asyncio.create_task(asyncio.Event().wait(), name="hopeful")
         try:
