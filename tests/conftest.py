@@ -43,6 +43,7 @@ def mounted(tmp_path: Path) -> Iterator[Callable[[str], Path]]:
 @pytest.fixture
 async def _tasks_at_the_end():
     yield
+    await asyncio.sleep(0)  # what has been cancelled ends in its next turn
     left = asyncio.all_tasks() - {asyncio.current_task()}
     assert not left, f"the test left tasks behind: {left}"
 

@@ -280,16 +280,16 @@ async def test_a_point_after_a_pause_stands_at_the_time_when_it_was_measured(slo
 
 
 def test_a_pause_over_the_end_of_a_schedule_ends_it():
-    axis = Axis("time", tuple(k * 0.01 for k in range(5)))
+    axis = Axis("time", tuple(k * 0.05 for k in range(5)))
     outline = Outline((Loop(0, "time", None, None, 0),), (Section(0, 0, (Record("y"),)),))
     steps, kept = steps_for(outline)
-    for _ in steps.ticks(0, axis, 0.01):
+    for _ in steps.ticks(0, axis, 0.05):
         if not steps.wait_tick():
             break
         steps.rows[0][0] = 1.0
         if steps.points == 1:
             steps.gate.give(Order.HOLD)
-            threading.Timer(0.1, steps.gate.give, (Order.GO,)).start()
+            threading.Timer(0.4, steps.gate.give, (Order.GO,)).start()
     assert [point.place for point in kept.points] == [0, 1]
     assert steps.held == 3
 

@@ -70,8 +70,8 @@ class Bustle:
         self.how, self.reached, self.ended = how, threading.Event(), []
 
     async def task(self, psu):
-        await psu.channel(2).set(voltage=1.0).on()
         try:
+            await psu.channel(2).set(voltage=1.0).on()
             while not (self.how == "error in task" and self.reached.is_set()):
                 await asyncio.sleep(0.001)
             raise ValueError("broken")
