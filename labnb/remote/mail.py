@@ -244,7 +244,7 @@ class Postman:
             refused = await self.account.send(message)
         except aiosmtplib.SMTPAuthenticationError as error:
             return f"{self.account.scrubbed(error)}; mail is switched off, since tries may lock the account", True
-        except RemoteError as error:
+        except RemoteError as error:  # which is an OSError too: before those that may pass
             return f"{error}; mail is switched off", True
         except (aiosmtplib.SMTPException, OSError) as error:
             return self.account.scrubbed(error), False

@@ -244,6 +244,27 @@ async def test_a_refused_login_switches_mail_off_and_the_session_goes_on(sesn, s
     assert not inbox.mails
 
 
+@pytest.mark.parametrize("wrong", [{"host": "mail..example"}, {"password": "s3cret-\udcff"}], ids=["host", "password"])
+async def test_what_trying_again_cannot_mend_is_told_once_and_switches_mail_off(sesn, serve, contexts, wrong):
+    inbox, port = serve(tls_context=contexts[0], auth_required=True, authenticator=lambda *_: AuthResult(success=True))
+    login = {"use_starttls": True, "user": "oven", "password": PASSWORD, "tls_context": contexts[1]}
+    account = {"host": "localhost", "port": port, **login, **wrong}
+    mail = sesn.send_email("o@lab.example", "a@lab.example", **account, initial_delay_hours=0, retry_s=0.01)
+    told = []
+    sesn._postmen[0]._tell = told.append
+    ended = []
+
+    async def watched():
+        await mail
+        ended.append(True)
+
+    await sesn.monitor(log, watched(), until(lambda: ended or len(told) > 1, sesn), server_port=None)
+    (text,) = told
+    assert "mail is switched off" in text
+    assert "s3cret" not in text
+    assert not inbox.mails
+
+
 @pytest.mark.speed
 async def test_a_server_that_is_down_is_tried_again_and_holds_nothing_up(sesn, serve):
     port = free_port()

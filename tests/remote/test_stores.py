@@ -8,6 +8,8 @@ import xarray as xr
 
 from labnb.core import Axis, Group, Point, State, Variable
 from labnb.record import Recorder
+from labnb.session.monitoring import SessionData, _parts
+from labnb.testing.observed import PlainSession
 
 VOLTAGE = Axis("voltage", tuple(float(k) for k in range(8)), "V")
 
@@ -31,13 +33,48 @@ async def test_the_store_opens_while_the_run_goes_on(serve, recorder):
     def look():
         return xr.open_zarr(url, storage_options=options).load()
 
-    async with asyncio.timeout(20):
-        while np.isfinite((data := await asyncio.to_thread(look))["current"].values).sum() < 3:
+    # From the first moment on it opens; what it shows is what has been committed, four times a second.
+    async with asyncio.timeout(60):
+        while "current" not in (data := await asyncio.to_thread(look)) or np.isfinite(data["current"]).sum() < 3:
             await asyncio.sleep(0.05)
     np.testing.assert_array_equal(data["current"][:3], [0.0, 0.5, 1.0])
     assert np.isnan(data["current"][3:]).all()
     assert data["current"].attrs["units"] == "A"
     np.testing.assert_array_equal(data["voltage"], VOLTAGE.values)
+
+
+async def test_whoever_opens_the_store_while_it_grows_gets_what_was_logged_and_never_an_error(
+    serve, tmp_path, monkeypatch
+):
+    monkeypatch.setattr(_parts, "KEEP", 64)
+    monkeypatch.setattr(_parts, "MOST_BYTES", 100_000)
+    seen, opened = 0, 0
+    with SessionData("s", verbose=False, store=tmp_path) as sesn:
+        observed = PlainSession("s")
+        server = await serve(observed)
+
+        def log(begin):
+            for k in range(begin, begin + 300):
+                sesn.add_entry({"a": k, f"late{k // 2000}": k})
+                if k % 10 == 0:
+                    sesn.add_dataset(trace=np.full(100, float(k)))
+            observed.folders = dict(sesn.stores())
+
+        def look(run):
+            return xr.open_zarr(f"{server.url}/api/runs/{run}.zarr").load()
+
+        for begin in range(0, 9000, 300):
+            looking = asyncio.gather(*(asyncio.to_thread(look, run) for run in list(observed.folders)[-2:]))
+            await asyncio.to_thread(log, begin)
+            for data in await looking:
+                opened += 1
+                seen += sum(data.sizes.values())
+                for name, values in data.data_vars.items():
+                    step, flat = (10, values[:, 0]) if name == "trace" else (1, values)
+                    assert (np.diff(flat) == step).all()
+        assert len(observed.folders) > 2
+    assert opened > 20
+    assert seen > 1000
 
 
 async def test_without_the_token_the_store_stays_shut(serve, recorder):
