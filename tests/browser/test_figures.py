@@ -348,11 +348,13 @@ def test_a_finished_run_is_explored_overlaid_and_kept_as_a_picture(lab, open_not
     figure = Figure(notebook, ".jp-Cell:nth-child(4) .labnb-explore")
     assert "later-" in figure.legend()
     assert figure.root.locator("path.line").count() == 6
-    whole = figure.view()
+    whole, numbers = figure.view(), figure.root.locator(".tick text").all_text_contents()
     figure.drag((0.3, 0.2), (0.7, 0.8))
     figure.wait_view(lambda view: view[1] - view[0] < 0.5 * (whole[1] - whole[0]))
     figure.control("reset").click()
     figure.wait_view(lambda view: view == whole)
+    figure.page.wait_for_timeout(300)
+    assert figure.root.locator(".tick text").all_text_contents() == numbers
     figure.hover(0.99, 0.5)
     figure.wait_readout("280 K")
     figure.shots("explore")
