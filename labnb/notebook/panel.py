@@ -1,6 +1,7 @@
 """The panel of a run in its output cell: it shows a snapshot and posts intentions, and holds no truth itself."""
 
 import html
+import re
 from collections.abc import Callable
 from functools import partial
 
@@ -12,6 +13,7 @@ from labnb.notebook.figures import LiveFigure, close_all
 from labnb.notebook.style import MARKS, STYLE
 
 _SHOWN_WARNINGS = 3
+_MINUS = re.compile(r"(?<!\w)-(?=[\d.])")  # of a number; not the hyphen of a word
 
 
 class RunPanel:
@@ -86,7 +88,7 @@ class RunPanel:
     def _values_html(self, shot: Snapshot) -> str:
         if not shot.latest and not shot.setpoint:
             return "" if shot.state.ended else '<span class="labnb-soft">waiting for the first point</span>'
-        parts = [self._fixed("setpoint", shot.setpoint)] if shot.setpoint else []
+        parts = [self._fixed("setpoint", _MINUS.sub("−", shot.setpoint))] if shot.setpoint else []
         if shot.setpoint and shot.latest:
             parts.append('<span class="labnb-soft">→</span>')
         return "".join(parts + [self._reading(reading) for reading in shot.latest])

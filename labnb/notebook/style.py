@@ -72,6 +72,7 @@ STYLE = """<style>
   --labnb-line: var(--jp-border-color2, #e0e0e0); --labnb-good: #00875f; --labnb-hold: #a86a00; --labnb-bad: #c2410c;
   font-family: var(--jp-ui-font-family, system-ui, sans-serif); font-size: var(--jp-ui-font-size1, 13px);
   color: var(--labnb-text); font-variant-numeric: tabular-nums; gap: 2px; padding: 4px 0; overflow: hidden; }
+[data-jp-theme-light="false"] .labnb-panel, [data-jp-theme-light="false"] .labnb-figure { color-scheme: dark; }
 [data-jp-theme-light="false"] .labnb-panel { --labnb-good: #4cc9a0; --labnb-hold: #f0b44c; --labnb-bad: #ff8a5c; }
 .labnb-panel .widget-html, .labnb-panel .widget-html-content { font-size: inherit; line-height: 22px; height: auto;
   min-height: 0; margin: 0; color: inherit; }
@@ -106,6 +107,8 @@ STYLE = """<style>
   outline-offset: 1px; }
 .labnb-panel button.jupyter-button:disabled { opacity: 0.45; }
 .labnb-panel button.labnb-keep { width: auto; padding: 0 10px; }
+.labnb-panel .widget-dropdown > select, .labnb-figure .widget-dropdown > select { appearance: none; font-family: inherit;
+  border-radius: 3px; color: var(--jp-ui-font-color1, #212121); background: var(--jp-layout-color1, #fff) url("data:image/svg+xml,%3Csvg xmlns='http://www.w3.org/2000/svg' width='10' height='6'%3E%3Cpath d='M1 1l4 4 4-4' fill='none' stroke='%23888' stroke-width='1.6'/%3E%3C/svg%3E") no-repeat right 7px center / 10px 6px; }
 .labnb-figure { gap: 0; overflow: hidden; }
 .labnb-figure .labnb-legend .widget-html-content { display: flex; flex-wrap: wrap; gap: 2px 14px; line-height: 18px;
   font-size: var(--jp-ui-font-size0, 11px); white-space: normal; color: var(--jp-ui-font-color1, #212121); }
@@ -116,7 +119,7 @@ STYLE = """<style>
 .labnb-figure .labnb-head .widget-dropdown { width: auto; margin: 0; font-size: var(--jp-ui-font-size0, 11px); }
 .labnb-figure .labnb-head .widget-dropdown .widget-label { width: auto; margin-right: 5px;
   font-size: inherit; color: var(--jp-ui-font-color2, #616161); }
-.labnb-figure .labnb-head .widget-dropdown select { width: auto; max-width: 190px; height: 24px; padding: 0 20px 0 6px;
+.labnb-figure .labnb-head .widget-dropdown select { width: auto; max-width: 190px; height: 24px; padding: 0 22px 0 6px;
   font-size: inherit; }
 .labnb-figure .labnb-head button.jupyter-button { width: auto; height: 24px; line-height: 22px; margin: 0; padding: 0 8px;
   font-size: var(--jp-ui-font-size0, 11px); border-radius: 3px; background: var(--jp-layout-color1, #fff);
@@ -130,9 +133,9 @@ STYLE = """<style>
   color: var(--jp-ui-font-color1, #212121); line-height: 14px; font-variant-numeric: tabular-nums; margin: 0; }
 .labnb-figure .labnb-scale .labnb-quantity { white-space: nowrap; }
 .labnb-figure .labnb-scale .labnb-ramp { position: relative; width: 12px; border-radius: 2px; }
-.labnb-figure .labnb-scale .labnb-ends span { position: absolute; left: 16px; transform: translateY(50%);
+.labnb-figure .labnb-scale .labnb-ends span { position: absolute; left: 20px; transform: translateY(50%);
   white-space: nowrap; }
-.labnb-figure .labnb-scale .labnb-ends span::before { content: ""; position: absolute; left: -4px; top: 50%; width: 3px;
+.labnb-figure .labnb-scale .labnb-ends span::before { content: ""; position: absolute; left: -8px; top: 50%; width: 4px;
   border-top: 1px solid var(--jp-ui-font-color2, #616161); }
 [data-jp-theme-light="false"] .labnb-figure .bqplot path.line, [data-jp-theme-light="false"] .labnb-figure
   .labnb-legend i { filter: brightness(1.4); }
@@ -141,7 +144,8 @@ STYLE = """<style>
 .labnb-figure .labnb-chart { position: relative; width: 100%; overflow: hidden; flex: 0 0 auto; }
 .labnb-figure .labnb-stage { position: absolute; inset: 0; margin: 0; pointer-events: none; z-index: 1; }
 .labnb-figure .labnb-area { position: absolute; pointer-events: auto; cursor: crosshair; overflow: hidden;
-  touch-action: none; outline: none; }
+  touch-action: none; outline: none; box-shadow: -1px 0 0 var(--jp-border-color1, #bdbdbd),
+  0 1px 0 var(--jp-border-color1, #bdbdbd); }
 .labnb-figure .labnb-canvas { position: absolute; inset: 0; width: 100%; height: 100%; }
 .labnb-figure .labnb-cross { position: absolute; display: none; pointer-events: none;
   background: var(--jp-ui-font-color2, #616161); opacity: 0.6; }
@@ -160,6 +164,7 @@ STYLE = """<style>
   --bq-axislabel-font: 12px var(--jp-ui-font-family, sans-serif); --bq-font: 11px var(--jp-ui-font-family, sans-serif);
   --bq-axis-tick-text-font: 11px var(--jp-ui-font-family, sans-serif); }
 .labnb-figure .bqplot.figure.labnb-map { --bq-plotarea-background-fill: var(--jp-layout-color2, #e9e9e9); }
+.labnb-figure .bqplot .axis path.domain { display: none; }
 .labnb-figure .bqplot .axis .tick line { stroke-width: 1px; opacity: 0.7; }
 .labnb-figure .bqplot .axis .tick text { font-variant-numeric: tabular-nums; }
 .labnb-figure .bqplot .toolbar_div { display: none; }

@@ -13,6 +13,7 @@ from labnb.notebook.panels import _door
 from labnb.notebook.panels._card import Card, card_picture
 
 VIEW = "application/vnd.jupyter.widget-view+json"
+EMPTY = {"text/plain": ""}
 
 
 @pytest.fixture
@@ -70,12 +71,14 @@ async def test_a_sweep_panel_leaves_its_plan_its_cell_and_its_figure(bench, tmp_
     made = chosen(bench, tmp_path)
     run = await made.measure()
     made._ipython_display_()
-    (shown,) = cell.outputs
+    shown, place = cell.outputs
     assert VIEW in shown  # alive
+    assert place == EMPTY
     assert "for voltage in sweep(" in shown["text/plain"]
     await made.freeze()
-    (kept,) = cell.outputs
+    kept, place = cell.outputs
     assert set(kept) == {"text/plain", "image/png"}  # nothing that needs a kernel
+    assert place == EMPTY  # the figure is in the picture
     assert "setpoint 3 × voltage 11 = 33 points" in kept["text/plain"]
     assert "oven.setpoint (K)   from 280 to 320, 3 points" in kept["text/plain"]
     assert (run.state, run.points) == (State.DONE, 33)
@@ -138,10 +141,10 @@ async def test_a_panel_that_is_closed_leaves_its_words(bench, tmp_path, cell):
     made.close()
     made.close()
     await made.freeze()
-    assert [set(output) for output in cell.outputs] == [{"text/plain"}] * 2
-    assert "33 points" in cell.outputs[1]["text/plain"]
+    assert [set(output) for output in cell.outputs] == [{"text/plain"}] * 4  # each with a place for a picture
+    assert "33 points" in cell.outputs[2]["text/plain"]
     made._ipython_display_()
-    assert "closed" in cell.outputs[2]["text/plain"]
+    assert "closed" in cell.outputs[4]["text/plain"]
 
 
 async def test_what_a_bench_does_not_offer_cannot_be_chosen(bench, tmp_path):

@@ -87,8 +87,9 @@ class Ruler:
         values = np.array(found, np.float64)
         for axis in self.axes:
             if axis.tick_values is None or not np.array_equal(axis.tick_values, values):
-                axis.tick_values = values
-                axis.tick_format = "~s" if self.extent.log else f".{decimals}f"
+                with axis.hold_sync():  # in two messages the page would keep the format of the first
+                    axis.tick_values = values
+                    axis.tick_format = "~s" if self.extent.log else f".{decimals}f"
 
     @property
     def name(self) -> list[str]:

@@ -7,6 +7,7 @@ const HEAD = 22; // bytes before the shades of a patch, see labnb.live.cells
 const UNMEASURED = 255;
 const CLICK_PX = 4;
 const ASK_MS = 80;
+const LATER_MS = 200;
 
 const modelOf = (model, name) => model.widget_manager.get_model(model.get(name).slice("IPY_MODEL_".length));
 const bytesOf = (model, name) => {
@@ -155,6 +156,7 @@ class View {
     this.stopped.abort();
     this.observer.disconnect();
     cancelAnimationFrame(this.frame);
+    clearTimeout(this.later);
     for (const scale of this.watched) scale.off("change:min change:max", this.soon);
     this.model.off("change", this.soon);
     this.model.off("msg:custom", this.soon);
@@ -339,6 +341,12 @@ class View {
     this.pixels.paint();
     const ratio = window.devicePixelRatio || 1;
     const [width, height] = [this.area.clientWidth, this.area.clientHeight];
+    if (!width || !height) {
+      // A page that changes its theme has no sizes for a moment, which no observer may see.
+      clearTimeout(this.later);
+      this.later = setTimeout(this.soon, LATER_MS);
+      return;
+    }
     this.canvas.width = Math.round(width * ratio);
     this.canvas.height = Math.round(height * ratio);
     const context = this.canvas.getContext("2d");

@@ -6,7 +6,7 @@ Callbacks of widgets may come on any thread; they post what a person wants, and 
 import asyncio
 import base64
 from abc import ABC, abstractmethod
-from collections.abc import Callable, Coroutine
+from collections.abc import Callable, Coroutine, Mapping
 from functools import partial
 from typing import Any, cast
 
@@ -16,6 +16,12 @@ from IPython.display import display
 from labnb.core import LifecycleError
 from labnb.notebook.panels import _look
 from labnb.notebook.panels._card import Card, card_picture
+
+
+def put(shown: Mapping[str, object]) -> list[Any]:  # IPython's DisplayHandle
+    """Display `shown` in the cell; return what replaces it later, which there is only where a shell is."""
+    handle = display(shown, raw=True, display_id=True)
+    return [] if handle is None else [handle]
 
 
 class Panel(ABC):
@@ -58,7 +64,7 @@ class Panel(ABC):
             display({"text/plain": f"{self!r}: closed"}, raw=True)
             return
         shown = cast("dict[str, object]", self.widget._repr_mimebundle_())  # pyright: ignore[reportPrivateUsage]  IPython's name for it
-        self._handles.append(display({**shown, "text/plain": self._card().text}, raw=True, display_id=True))
+        self._handles += put({**shown, "text/plain": self._card().text})
 
     @abstractmethod
     def _card(self) -> Card:

@@ -18,7 +18,6 @@ from labnb.notebook.style import STYLE
 _PANELS = """<style>
 .labnb-panel.labnb-tool { gap: 10px; padding: 10px 12px 12px; border: 1px solid var(--labnb-line); border-radius: 6px;
   margin: 2px 0; overflow: visible; }
-[data-jp-theme-light="false"] .labnb-tool { color-scheme: dark; }
 .labnb-tool > * { margin: 0; overflow: visible; }
 .labnb-tool .labnb-row { gap: 4px 10px; align-items: flex-end; flex-wrap: wrap; overflow: visible; margin: 0; }
 .labnb-tool .labnb-row > * { margin: 0; }
@@ -33,8 +32,7 @@ _PANELS = """<style>
   border: 1px solid var(--jp-border-color1, #bdbdbd); font-variant-numeric: tabular-nums; width: 100%; flex: none; }
 .labnb-tool .labnb-field input[type="text"], .labnb-tool .labnb-field select:not([multiple]) { height: 26px;
   line-height: 24px; padding: 0 6px; }
-.labnb-panel.labnb-tool .labnb-field select:not([multiple]) { padding-right: 24px; appearance: none;
-  background: var(--jp-layout-color1, #fff) url("data:image/svg+xml,%3Csvg xmlns='http://www.w3.org/2000/svg' width='10' height='6'%3E%3Cpath d='M1 1l4 4 4-4' fill='none' stroke='%23888' stroke-width='1.6'/%3E%3C/svg%3E") no-repeat right 8px center; }
+.labnb-tool .labnb-field select:not([multiple]) { padding-right: 24px; }
 .labnb-tool .labnb-field select[multiple] { padding: 2px; overflow-y: auto; scrollbar-width: thin; }
 .labnb-tool .labnb-field select[multiple] option { padding: 1px 5px; border-radius: 2px; }
 .labnb-tool .labnb-field input:focus-visible, .labnb-tool .labnb-field select:focus-visible,
@@ -46,6 +44,7 @@ _PANELS = """<style>
   border-color: var(--labnb-line); white-space: pre; overflow: auto; scrollbar-width: thin; flex: 1 1 auto; }
 .labnb-tool .labnb-plan .widget-html-content, .labnb-tool .labnb-message .widget-html-content { white-space: pre-wrap;
   overflow-wrap: anywhere; line-height: 19px; }
+.labnb-tool .labnb-plan .widget-html-content { font-size: 12px; }
 .labnb-tool .labnb-taken .widget-html-content { font-size: var(--jp-ui-font-size0, 11px); line-height: 16px; }
 .labnb-tool .labnb-columns > .labnb-grow { flex: 1 1 0; }
 .labnb-tool .labnb-columns > button { align-self: flex-start; }
@@ -57,6 +56,8 @@ _PANELS = """<style>
 .labnb-panel.labnb-tool button.labnb-primary:hover:enabled { background: var(--jp-brand-color0, #1565c0); }
 [data-jp-theme-light="false"] .labnb-panel.labnb-tool button.labnb-primary { color: #0b0b0b; }
 [data-jp-theme-light="false"] .labnb-panel.labnb-tool button.labnb-primary:hover:enabled { background: var(--jp-brand-color2); }
+.labnb-panel.labnb-tool button.labnb-primary:disabled { background: var(--jp-layout-color2, #eee); color: var(--labnb-text);
+  border-color: var(--jp-border-color1, #bdbdbd); }
 .labnb-panel.labnb-tool button.labnb-safe { background: #b3261e; color: #fff; border-color: transparent; font-weight: 600; height: 40px;
   min-width: 150px; font-size: 15px; }
 .labnb-panel.labnb-tool button.labnb-safe:hover:enabled { background: #8f1d17; }

@@ -12,13 +12,12 @@ from typing import Any
 
 import ipywidgets as widgets
 from IPython.core.getipython import get_ipython
-from IPython.display import display
 
 from labnb.core import LabnbError, LifecycleError, PlanError, State, sweep
 from labnb.live import clock_text
 from labnb.notebook.panels import _look
 from labnb.notebook.panels._card import Card
-from labnb.notebook.panels._door import Panel
+from labnb.notebook.panels._door import Panel, put
 from labnb.notebook.panels._offers import Offer, name_of, offers_of
 from labnb.notebook.panels._recipe import Recipe, SweptAxis, number_text
 from labnb.notebook.panels._watching import Watching
@@ -272,7 +271,7 @@ class SweepPanel(Panel):
     def _ipython_display_(self) -> None:
         """Show it, and below it a place for the picture of its run, which the notebook keeps without a kernel."""
         super()._ipython_display_()
-        self._pictures.append(display(_NOTHING_YET, raw=True, display_id=True))
+        self._pictures += put(_NOTHING_YET)
 
     async def freeze(self) -> None:
         """Replace it by a picture of what it shows now, its run's figure included, and close it."""
