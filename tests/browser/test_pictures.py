@@ -32,8 +32,8 @@ for temperature in sweep([280, 300, 320], "K"):
         await psu.channel(1).set(voltage=voltage)
         current: "A" = (await dmm.measure_current_dc()).values"""
 FRONT = "labnb.panel(bench.psu)"
-CHOSEN = """sweeping = labnb.SweepPanel(bench, name="map")
-psu.channel(1).limit(voltage=(0, 0.8))
+CHOSEN = """psu.channel(1).limit(voltage=(0, 0.8))
+sweeping = labnb.SweepPanel(bench, name="map")
 sweeping.choose(
     fast=("psu.channel(1).voltage", 0, 0.8, 41),
     slow=("oven.setpoint", 280, 320, 3),
@@ -58,9 +58,9 @@ def sharpness():
     return 2
 
 
-def opened(open_notebook, *cells):
+def opened(open_notebook, *cells, width=1180):
     notebook = open_notebook(list(cells), name="pictures.ipynb")
-    notebook.page.set_viewport_size({"width": 1180, "height": 1300})
+    notebook.page.set_viewport_size({"width": width, "height": 1300})
     notebook.run_all()
     return notebook
 
@@ -84,9 +84,10 @@ def test_the_front_panel_of_an_instrument(open_notebook):
 
 
 def test_the_sweep_panel_while_it_measures(open_notebook):
-    notebook = opened(open_notebook, LOAD, CHOSEN)
+    notebook = opened(open_notebook, LOAD, CHOSEN, width=1320)
     panel = notebook.page.locator(".labnb-tool").first
     panel.get_by_role("button", name="Start").click(timeout=30_000)
+    notebook.page.mouse.move(1, 1)  # so that no tool shows itself
     notebook.wait("document.querySelector('.labnb-points')?.innerText.match(/^ *6\\d \\//)", timeout_s=90)
     keep(panel.screenshot(), "panel_sweep")
     panel.get_by_role("button", name="Stop").click()
