@@ -198,7 +198,13 @@ class Notebook:
 
 
 @pytest.fixture
-def open_notebook(lab, chrome):
+def sharpness():
+    """How many pixels of the screen are one of the page."""
+    return 1
+
+
+@pytest.fixture
+def open_notebook(lab, chrome, sharpness):
     """Return a function that opens cells (or a notebook's path) in a new page, with a kernel unless told otherwise."""
     url, root = lab
     contexts, opened = [], []
@@ -211,7 +217,7 @@ def open_notebook(lab, chrome):
                 metadata={"kernelspec": {"name": "python3", "display_name": "Python 3", "language": "python"}},
             )
             nbformat.write(notebook, path)
-        context = chrome.new_context(viewport={"width": 1300, "height": 1000})
+        context = chrome.new_context(viewport={"width": 1300, "height": 1000}, device_scale_factor=sharpness)
         contexts.append(context)
         page = context.new_page()
         errors = []

@@ -1,15 +1,14 @@
 """The pictures of the README, taken anew by `pytest tests/browser/test_pictures.py --write-pictures`; else not run."""
 
 import asyncio
-import io
 import math
 import threading
 from pathlib import Path
 
 import pytest
-from PIL import Image
 
 import labnb
+from labnb.testing.pictures import with_fewer_colours
 
 PICTURES = Path(__file__).parents[2] / "notebooks"
 MOST_BYTES = 200_000
@@ -33,6 +32,14 @@ for temperature in sweep([280, 300, 320], "K"):
         await psu.channel(1).set(voltage=voltage)
         current: "A" = (await dmm.measure_current_dc()).values"""
 FRONT = "labnb.panel(bench.psu)"
+CHOSEN = """psu.channel(1).limit(voltage=(0, 0.8))
+sweeping = labnb.SweepPanel(bench, name="map")
+sweeping.choose(
+    fast=("psu.channel(1).voltage", 0, 0.8, 41),
+    slow=("oven.setpoint", 280, 320, 3),
+    read=["dmm.measure_current_dc", "oven.temperature"],
+    on=["psu.channel(1).output", "oven.heater"],
+)"""
 
 
 @pytest.fixture(autouse=True)
@@ -42,15 +49,18 @@ def wanted(request):
 
 
 def keep(picture, name):
-    """Write a screenshot with as few colours as the eye misses none."""
-    image = Image.open(io.BytesIO(picture)).convert("RGB").quantize(colors=200, dither=Image.Dither.NONE)
-    image.save(PICTURES / f"{name}.png", optimize=True)
+    (PICTURES / f"{name}.png").write_bytes(with_fewer_colours(picture))
     assert (PICTURES / f"{name}.png").stat().st_size < MOST_BYTES
 
 
-def opened(open_notebook, *cells):
+@pytest.fixture
+def sharpness():
+    return 2
+
+
+def opened(open_notebook, *cells, width=1180):
     notebook = open_notebook(list(cells), name="pictures.ipynb")
-    notebook.page.set_viewport_size({"width": 1180, "height": 1300})
+    notebook.page.set_viewport_size({"width": width, "height": 1300})
     notebook.run_all()
     return notebook
 
@@ -73,10 +83,20 @@ def test_the_front_panel_of_an_instrument(open_notebook):
     keep(notebook.page.locator(".labnb-tool").first.screenshot(), "panel_instrument")
 
 
-@pytest.fixture
-def cooldown(tmp_path):
+def test_the_sweep_panel_while_it_measures(open_notebook):
+    notebook = opened(open_notebook, LOAD, CHOSEN, width=1320)
+    panel = notebook.page.locator(".labnb-tool").first
+    panel.get_by_role("button", name="Start").click(timeout=30_000)
+    notebook.page.mouse.move(1, 1)  # so that no tool shows itself
+    notebook.wait("document.querySelector('.labnb-points')?.innerText.match(/^ *6\\d \\//)", timeout_s=90)
+    keep(panel.screenshot(), "panel_sweep")
+    panel.get_by_role("button", name="Stop").click()
+
+
+@pytest.fixture(scope="module")
+def cooldown(tmp_path_factory):
     """A session with a minute behind it, monitored in a thread; its page's address."""
-    session = labnb.AsyncSession(str(tmp_path / "Cryostat"), verbose=False)
+    session = labnb.AsyncSession(str(tmp_path_factory.mktemp("cooldown") / "Cryostat"), verbose=False)
     session.save_units(temperature="K", leak="A", heater="V")
     ready = threading.Event()
 
@@ -96,12 +116,13 @@ def cooldown(tmp_path):
     thread.join()
 
 
-def test_the_page_of_a_session_on_a_phone(cooldown, chrome):
-    context = chrome.new_context(viewport={"width": 390, "height": 844})
+@pytest.mark.parametrize(("name", "width", "height"), [("monitor_phone", 390, 844), ("monitor_page", 1180, 430)])
+def test_the_page_of_a_session(cooldown, chrome, sharpness, name, width, height):
+    context = chrome.new_context(viewport={"width": width, "height": height}, device_scale_factor=sharpness)
     page = context.new_page()
     page.goto(cooldown)
     page.wait_for_selector(".card:nth-child(3) canvas")
     page.get_by_role("button", name="1 min").click()
     page.wait_for_timeout(800)
-    keep(page.screenshot(), "monitor_phone")
+    keep(page.screenshot(), name)
     context.close()

@@ -15,7 +15,9 @@ from labnb.core import Axis, Group, Point, State, Variable
 from labnb.record import Recorder
 
 SOURCE = Path(__file__).parents[2]
-COMMANDS = ["demo", "lab", "doctor", "runs", "recover", "export", "publish", "monitor", "serve", "docs", "completion"]
+COMMANDS = [
+    "demo", "lab", "doctor", "runs", "recover", "export", "publish", "monitor", "gateway", "serve", "docs", "completion"
+]  # fmt: skip
 
 
 @pytest.fixture

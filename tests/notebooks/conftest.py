@@ -3,6 +3,7 @@
 `pytest tests/notebooks --write-notebooks` stores what came out as the notebook, with its pictures.
 """
 
+import base64
 import os
 from dataclasses import dataclass
 from pathlib import Path
@@ -10,6 +11,8 @@ from pathlib import Path
 import nbclient
 import nbformat
 import pytest
+
+from labnb.testing.pictures import with_fewer_colours
 
 NOTEBOOKS = Path(__file__).parents[2] / "notebooks"
 
@@ -96,5 +99,8 @@ def _write(name, executed):
     kept.metadata.language_info = {"name": "python"}
     for cell in kept.cells:
         cell.metadata.pop("execution", None)
+        for data in (output.data for output in cell.get("outputs", ()) if "image/png" in output.get("data", {})):
+            smaller = with_fewer_colours(base64.b64decode(data["image/png"]))
+            data["image/png"] = base64.b64encode(smaller).decode("ascii")
     text = nbformat.writes(kept).replace(f"{executed.folder}/", "").replace(str(executed.folder), ".")
     (NOTEBOOKS / f"{name}.ipynb").write_text(text + "\n")

@@ -9,6 +9,7 @@ import nbformat
 import pytest
 
 NOTEBOOKS = Path(__file__).parents[2] / "notebooks"
+MOST_BYTES = 400_000
 NAMES = sorted(path.stem for path in NOTEBOOKS.glob("*.ipynb"))
 
 
@@ -53,6 +54,7 @@ def test_a_notebook_is_kept_with_its_pictures_and_without_errors(name):
     kept = nbformat.read(NOTEBOOKS / f"{name}.ipynb", as_version=4)
     nbformat.validate(kept)
     assert faults(kept) == []
+    assert (NOTEBOOKS / f"{name}.ipynb").stat().st_size < MOST_BYTES
     assert "widgets" not in kept.metadata  # the state of dead widgets is no record of anything
     texts = [str(output) for cell in kept.cells if cell.cell_type == "code" for output in cell.outputs]
     places = re.compile(rf"/tmp/|/home/|/root/|pytest-of|{re.escape(getpass.getuser())}@")

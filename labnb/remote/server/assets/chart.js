@@ -4,11 +4,18 @@ import { axisScale, tickTexts, timeTexts } from "./text.js";
 
 const uPlot = window.uPlot;
 const FONT = "11px system-ui, -apple-system, 'Segoe UI', sans-serif";
+const RIGHT = 10; // px beside the plot
 
 function yRange(_, low, high) {
   if (low === null || high === null) return [0, 1];
   const pad = 0.08 * (high - low || Math.abs(high) * 0.1 || 1);
   return [low - pad, high + pad];
+}
+
+/** Leave out a text below the axis that would be cut at the right. */
+function whole(plot, ticks, texts) {
+  const right = plot.bbox.width / devicePixelRatio + RIGHT;
+  return texts.map((text, k) => (plot.valToPos(ticks[k], "x") + 3.2 * text.length > right ? "" : text));
 }
 
 function colour(name) {
@@ -68,7 +75,7 @@ export class Chart {
     const zoom = Boolean(this.#options.zoom);
     return {
       width: this.#box.clientWidth || 300, height: this.#box.clientHeight || 150,
-      legend: { show: false }, padding: [8, 10, 0, 0],
+      legend: { show: false }, padding: [8, RIGHT, 0, 0],
       cursor: {
         y: false, drag: { x: zoom, y: false, setScale: zoom }, sync: { key: "labnb" },
         points: { size: 7, fill: stroke, stroke: colour("--card") },
@@ -77,7 +84,7 @@ export class Chart {
       select: { show: zoom },
       scales: { x: { time: true }, y: { range: yRange } },
       axes: [
-        { ...axis, space: 64, size: 26, gap: 4, values: (_, ticks, __, ___, step) => timeTexts(ticks, step) },
+        { ...axis, space: 64, size: 26, gap: 4, values: (plot, ticks, _, __, step) => whole(plot, ticks, timeTexts(ticks, step)) },
         { ...axis, space: 30, size: (_, texts) => this.#width(texts), gap: 6, values: (plot, ticks) => this.#ticks(plot, ticks) },
       ],
       series: [{}, {
