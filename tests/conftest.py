@@ -46,7 +46,7 @@ async def _tasks_at_the_end():
     # A task of grpc's own outlives a cancelled call for a moment, and nothing of grpc's can wait for it: see
     # tests/sharing/test_transport.py, which has nothing of ours in it. Whatever else is left is ours.
     async with asyncio.timeout(5):
-        while any("_AioCall" in repr(task.get_coro()) for task in asyncio.all_tasks()):
+        while any("_AioCall" in repr(task) for task in asyncio.all_tasks()):
             await asyncio.sleep(0.001)
     left = asyncio.all_tasks() - {asyncio.current_task()}
     assert not left, f"the test left tasks behind: {left}"
