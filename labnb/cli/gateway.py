@@ -10,7 +10,7 @@ from collections.abc import Iterable, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from labnb.cli.serve import port_number
+from labnb.cli.serve import port_number, seconds
 from labnb.core import LabnbError
 
 if TYPE_CHECKING:
@@ -31,7 +31,7 @@ def add_command(commands: "_SubParsersAction[argparse.ArgumentParser]") -> None:
         "--visa-library", default="", help='PyVISA\'s; "demo@labnb" is the simulated bench, with all that stands on it'
     )
     parser.add_argument("--port", type=port_number, default=0, help="of the first one (default: any that is free)")
-    parser.add_argument("--timeout", type=_seconds, default=10.0, help="for an answer, in s (default: %(default)s)")
+    parser.add_argument("--timeout", type=seconds, default=10.0, help="for an answer, in s (default: %(default)s)")
     parser.add_argument("--leave-on", action="store_true", help="do not make the instruments safe at the end")
     parser.set_defaults(run=serve_instruments)
 
@@ -87,13 +87,3 @@ def _safe_state(identity: str) -> Sequence[str]:
     known = (getattr(instruments, name) for name in instruments.__all__)
     drivers = (each for each in known if isinstance(each, type) and issubclass(each, instruments.Instrument))
     return next((each.safe_state for each in drivers if model and model in each.models), ())
-
-
-def _seconds(text: str) -> float:
-    try:
-        seconds = float(text)
-    except ValueError:
-        seconds = 0.0
-    if not 0 < seconds < float("inf"):
-        raise argparse.ArgumentTypeError(f"{text!r} is no time; give seconds, above 0")
-    return seconds

@@ -14,6 +14,7 @@ if TYPE_CHECKING:
     from labnb.sharing.pin_map_client import AsyncPinMapClient, PinMapClient
     from labnb.sharing.pin_map_xml import read_pin_map
     from labnb.sharing.places import Place, place
+    from labnb.sharing.quiet import Quiet
     from labnb.sharing.reservations import Held, ReservationClient
     from labnb.sharing.serving import serving
     from labnb.sharing.situation import Queued, Reservation, Situation, Wait
@@ -30,6 +31,7 @@ _PLACES = {
     "PinMapClient": "pin_map_client",
     "Place": "places",
     "Queued": "situation",
+    "Quiet": "quiet",
     "Reservation": "situation",
     "ReservationClient": "reservations",
     "SafeState": "gateway_serving",
@@ -59,6 +61,7 @@ __all__ = [
     "PinMapClient",
     "Place",
     "Queued",
+    "Quiet",
     "Reservation",
     "ReservationClient",
     "SafeState",

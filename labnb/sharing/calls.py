@@ -26,6 +26,10 @@ class Refused(ReservationError, grpc.RpcError):
         return getattr(self.__cause__, "details", lambda: None)() or str(self)
 
 
+class Unreachable(Refused):
+    """Nobody answers where the service should be."""
+
+
 class RefusedReserved(Refused, Reserved):
     """Somebody else has reserved it."""
 
@@ -62,7 +66,7 @@ def translated(error: grpc.RpcError) -> LabnbError:
     if kind is not None:
         return kind(details)
     if code in (grpc.StatusCode.UNAVAILABLE, grpc.StatusCode.DEADLINE_EXCEEDED):
-        return Refused(f"the reservation service cannot be reached ({details}); is `labnb serve` running?")
+        return Unreachable(f"the reservation service cannot be reached ({details}); is `labnb serve` running?")
     return Refused(f"the reservation service refused: {code.name}: {details}")
 
 

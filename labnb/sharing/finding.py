@@ -17,6 +17,10 @@ from labnb.sharing.leases import process_start
 FOLDER_VARIABLE = "LABNB_SHARING"
 GREETING = "listening on "
 _PUBLISHING_S = 5.0
+_ATTEMPTS = 3
+_children: set[int] = set()
+QUIET_S = 600
+"""How long a service that was started on demand stays when nobody needs it any more."""
 
 
 def service_folder() -> Path:
@@ -26,7 +30,7 @@ def service_folder() -> Path:
     """
     chosen = os.environ.get(FOLDER_VARIABLE)
     if chosen:
-        return Path(chosen).expanduser()
+        return Path(chosen).expanduser().absolute()
     runtime = os.environ.get("XDG_RUNTIME_DIR")
     if runtime and Path(runtime).is_dir():
         return Path(runtime) / "labnb"
@@ -45,37 +49,68 @@ def find_service(folder: Path | None = None) -> str | None:
 
 
 def start_service(folder: Path | None = None) -> str:
-    """Return the address of the service of this folder, after starting it if it does not run; it outlives us.
+    """Return the address of the service of this folder, after starting it if it does not run.
 
-    Raises ReservationError with what it says, if it does not start.
+    It outlives us, and ends when nobody has needed it for QUIET_S. Raises ReservationError with what it says, if it
+    does not start.
     """
-    folder = folder or service_folder()
-    found = find_service(folder)
-    if found:
-        return found
-    with tempfile.TemporaryFile("w+") as complaints:
-        first = _first_line([sys.executable, "-m", "labnb.cli", "serve", "--folder", str(folder)], complaints)
-        if first.startswith(GREETING):
-            return first.removeprefix(GREETING).strip()
-        found = _found_soon(folder)  # another kernel was faster
+    folder = (folder or service_folder()).absolute()
+    _forget_the_ended()
+    why = ""
+    for _ in range(_ATTEMPTS):  # one that is about to end is in the way for a moment
+        found = find_service(folder)
         if found:
             return found
+        found, why = _started(folder)
+        if not found and is_written(journal_of(folder)):  # another kernel was faster
+            found = _found_soon(folder)
+        if found:
+            return found
+        if "another service keeps" not in why:
+            break
+    raise ReservationError(f"the reservation service did not start: {why}")
+
+
+def _started(folder: Path) -> tuple[str, str]:
+    """Start a service; return its address, or "" and why it has none."""
+    folder.mkdir(parents=True, exist_ok=True, mode=0o700)
+    command = [sys.executable, "-P", "-m", "labnb.cli", "serve", "--folder", str(folder), "--until-quiet", str(QUIET_S)]
+    with tempfile.TemporaryFile("w+") as complaints:
+        first = _first_line(command, folder, complaints)
+        if first.startswith(GREETING):
+            return first.removeprefix(GREETING).strip(), ""
         complaints.seek(0)
-        raise ReservationError(f"the reservation service did not start: {complaints.read().strip() or first.strip()}")
+        return "", complaints.read().strip() or first.strip()
 
 
-def _first_line(command: list[str], complaints: IO[str]) -> str:
-    """Start a program that goes on without us; return the first line that it prints, "" if it ends before."""
+def _first_line(command: list[str], folder: Path, complaints: IO[str]) -> str:
+    """Start a program that goes on without us; return the first line that it prints, "" if it ends before.
+
+    It works in `folder`: a notebook's own folder would be kept busy, and its files are no modules of ours (`-P`).
+    """
     started = subprocess.Popen(  # noqa: S603  ourselves
-        command, stdin=subprocess.DEVNULL, stdout=subprocess.PIPE, stderr=complaints, text=True, start_new_session=True
-    )
+        command, cwd=folder, stdin=subprocess.DEVNULL, stdout=subprocess.PIPE, stderr=complaints, text=True,
+        start_new_session=True,
+    )  # fmt: skip
     with cast("IO[str]", started.stdout) as printed:
         first = printed.readline()
     if not first:
         started.wait()
     else:
-        started.returncode = 0  # it is not ours to wait for
+        started.returncode = 0  # nobody waits for its end
+        _children.add(started.pid)
     return first
+
+
+def _forget_the_ended() -> None:
+    """Have the system forget services that we started and that ended: it keeps a line for each until we do."""
+    for pid in [*_children] if hasattr(os, "WNOHANG") else ():
+        try:
+            ended = bool(os.waitpid(pid, os.WNOHANG)[0])
+        except ChildProcessError:
+            ended = True
+        if ended:
+            _children.discard(pid)
 
 
 def _found_soon(folder: Path) -> str | None:

@@ -64,8 +64,12 @@ class Standing:
         code, details = status_of(call)
         if not self.is_held or code is grpc.StatusCode.CANCELLED:
             return False
+        if code in (grpc.StatusCode.UNAVAILABLE, grpc.StatusCode.DEADLINE_EXCEEDED):
+            return True  # the service went away; it remembers, and may come back
+        if code is grpc.StatusCode.OK:
+            return False
         if kind_of(call) != "ReservationLost":
-            return code is not grpc.StatusCode.OK  # the service went away; it remembers, and may come back
+            details = f"what answers in the reservation service's place does not know it ({code.name}: {details})"
         with self._mutex:
             if self._state is not _State.HELD:
                 return False

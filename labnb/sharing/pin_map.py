@@ -6,6 +6,7 @@ several such devices are measured at once.
 
 from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass, field
+from graphlib import CycleError, TopologicalSorter
 
 from labnb.core import PinMapError, unknown
 
@@ -14,6 +15,9 @@ SYSTEM_SITE = -1
 
 DCPOWER, DAQMX, DIGITAL, RELAYS, SCOPE = "niDCPower", "niDAQmx", "niDigitalPattern", "niRelayDriver", "niScope"
 DMM, FGEN = "niDMM", "niFGen"
+
+MOST_CHANNELS = 100_000
+"""How many channels an instrument may have; a file of a few bytes could claim any number."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -70,9 +74,11 @@ class PinMap:
 
     def instrument(self, name: str) -> MappedInstrument:
         """Return an instrument. Raises PinMapError for one that is not in the map."""
-        for each in self.instruments:
-            if each.name == name:
-                return each
+        return self._found({each.name: each for each in self.instruments}, name)
+
+    def _found(self, instruments: Mapping[str, MappedInstrument], name: str) -> MappedInstrument:
+        if name in instruments:
+            return instruments[name]
         if name in self.multiplexers:
             raise PinMapError(f"{name!r} is a multiplexer, an instrument is needed here", name)
         raise PinMapError(unknown(name, [each.name for each in self.instruments], "instrument"), name)
@@ -83,13 +89,26 @@ class PinMap:
 
     def expand(self, name: str) -> tuple[str, ...]:
         """Return the pins or relays that a name stands for, each once, in order. Raises PinMapError for an unknown one."""
-        if name in self.pins or name in self.relays:
-            return (name,)
+        found: list[str] = []
+        seen: set[str] = set()  # groups of groups may name one thing more often than there are atoms
+        todo = [name]
+        while todo:
+            each = todo.pop()
+            if each in seen:
+                continue
+            seen.add(each)
+            if each in self.pins or each in self.relays:
+                found.append(each)
+            else:
+                todo.extend(reversed(self._members(each)))
+        return tuple(found)
+
+    def _members(self, name: str) -> tuple[str, ...]:
         members = self.pin_groups.get(name, self.relay_groups.get(name))
         if members is None:
             known = [*self.pins, *self.pin_groups, *self.relays, *self.relay_groups]
             raise PinMapError(unknown(name, known, "pin, relay or group"), name)
-        return tuple(dict.fromkeys(each for member in members for each in self.expand(member)))
+        return members
 
     def _check_groups(self, kind: str, names: Mapping[str, bool], groups: Mapping[str, tuple[str, ...]]) -> None:
         for group, members in groups.items():
@@ -97,8 +116,12 @@ class PinMap:
                 if member not in names and member not in groups:
                     what = unknown(member, [*names, *groups], f"{kind} or {kind} group")
                     raise PinMapError(f"{kind} group {group!r}: {what}", member)
-            if group in _reached(members, groups):
-                raise PinMapError(f"{kind} group {group!r} contains itself", group)
+        try:
+            TopologicalSorter(groups).prepare()
+        except CycleError as error:
+            circle = set(error.args[1])
+            group = next(each for each in groups if each in circle)
+            raise PinMapError(f"{kind} group {group!r} contains itself", group) from error
 
     def _check_configurations(self) -> None:
         for name, positions in self.relay_configurations.items():
@@ -108,10 +131,16 @@ class PinMap:
                     raise PinMapError(f"relay configuration {name!r}: {what}", relay)
 
     def _check_connections(self) -> None:
+        instruments = {each.name: each for each in self.instruments}
+        channels = {each.name: frozenset(map(str.casefold, each.channels or ())) for each in self.instruments}
+        sites = {SYSTEM_SITE, *self.sites}
         claimed: dict[tuple[str, int, str], Connection] = {}
         for each in self.connections:
-            self._check_connection(each)
-            type_id = self.instrument(each.instrument).type_id
+            instrument = self._found(instruments, each.instrument)
+            self._check_connection(each, instrument, sites)
+            if instrument.channels is not None and each.channel.casefold() not in channels[instrument.name]:
+                raise _no_channel(each, instrument.name, instrument.channels)
+            type_id = instrument.type_id
             other = claimed.setdefault((each.name, each.site, type_id), each)
             if other is not each:
                 raise PinMapError(
@@ -120,15 +149,15 @@ class PinMap:
                     each.name,
                 )
 
-    def _check_connection(self, connection: Connection) -> None:
-        name, instrument = connection.name, self.instrument(connection.instrument)
+    def _check_connection(self, connection: Connection, instrument: MappedInstrument, sites: set[int]) -> None:
+        name = connection.name
         kind, names = ("relay", self.relays) if instrument.type_id == RELAYS else ("pin", self.pins)
         if name not in names:
             raise PinMapError(f"connection to {instrument.name!r}: {unknown(name, list(names), kind)}", name)
         if names[name] != (connection.site == SYSTEM_SITE):
             belongs = "belongs to no site" if names[name] else "belongs to sites"
             raise PinMapError(f"{kind} {name!r} {belongs}, but is connected at {_at(connection.site)}", name)
-        if connection.site not in (SYSTEM_SITE, *self.sites):
+        if connection.site not in sites:
             raise PinMapError(
                 f"{kind} {name!r} is connected at site {connection.site}, which is not among the sites {list(self.sites)}",
                 str(connection.site),
@@ -136,7 +165,6 @@ class PinMap:
         if connection.multiplexer and connection.multiplexer not in self.multiplexers:
             what = unknown(connection.multiplexer, list(self.multiplexers), "multiplexer")
             raise PinMapError(f"route of {kind} {name!r}: {what}", connection.multiplexer)
-        _check_channel(connection, instrument)
 
 
 def refuse_doubles(kind: str, names: Iterable[str]) -> None:
@@ -150,27 +178,13 @@ def refuse_doubles(kind: str, names: Iterable[str]) -> None:
         seen.add(name)
 
 
-def _check_channel(connection: Connection, instrument: MappedInstrument) -> None:
-    known = instrument.channels
-    if known is None or connection.channel.casefold() in {each.casefold() for each in known}:
-        return
+def _no_channel(connection: Connection, instrument: str, known: tuple[str, ...]) -> PinMapError:
     shown = ", ".join(known) if len(known) <= 8 else f"{known[0]} to {known[-1]}"
-    raise PinMapError(
-        f"{connection.name!r} is connected to channel {connection.channel!r} of {instrument.name!r}, "
+    return PinMapError(
+        f"{connection.name!r} is connected to channel {connection.channel!r} of {instrument!r}, "
         f"which has the channels {shown or 'none'}",
         connection.channel,
     )
-
-
-def _reached(members: Iterable[str], groups: Mapping[str, tuple[str, ...]]) -> set[str]:
-    reached: set[str] = set()
-    todo = list(members)
-    while todo:
-        name = todo.pop()
-        if name not in reached:
-            reached.add(name)
-            todo.extend(groups.get(name, ()))
-    return reached
 
 
 def _at(site: int) -> str:
@@ -178,19 +192,37 @@ def _at(site: int) -> str:
 
 
 def physical_channels(text: str) -> Iterator[str]:
-    """Yield the channels of a list, with its ranges.
+    """Yield the channels of a list, with its ranges. Raises PinMapError for more than MOST_CHANNELS.
 
     >>> list(physical_channels("0:2, 5"))
     ['0', '1', '2', '5']
     >>> list(physical_channels("Dev1/ai0:1"))
     ['Dev1/ai0', 'Dev1/ai1']
     """
+    left = MOST_CHANNELS
     for part in filter(None, (each.strip() for each in text.split(","))):
         first, colon, last = part.rpartition(":")
         stem = first.rstrip("0123456789")
         begin, end = first[len(stem) :], last.removeprefix(stem)
         if colon and begin.isdecimal() and end.isdecimal():
-            step = 1 if int(begin) <= int(end) else -1
-            yield from (f"{stem}{number}" for number in range(int(begin), int(end) + step, step))
+            numbers = _range(begin, end, part)
+            left -= len(numbers)
+            yield from (f"{stem}{number}" for number in numbers if left >= 0)
         else:
+            left -= 1
             yield part
+        if left < 0:
+            raise _too_many(text)
+
+
+def _range(begin: str, end: str, part: str) -> range:
+    if max(len(begin), len(end)) < 16:
+        first, last = int(begin), int(end)
+        if abs(first - last) < MOST_CHANNELS:
+            return range(first, last + 1) if first <= last else range(first, last - 1, -1)
+    raise _too_many(part)
+
+
+def _too_many(text: str) -> PinMapError:
+    shown = text if len(text) <= 60 else f"{text[:57]}..."
+    return PinMapError(f"the channels {shown!r} are more than the {MOST_CHANNELS} that an instrument may have", shown)

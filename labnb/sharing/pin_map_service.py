@@ -2,7 +2,6 @@
 
 from labnb.sharing.desk import Desk
 from labnb.sharing.messages import Message, pin_map_messages
-from labnb.sharing.registry import AlreadyRegistered
 from labnb.sharing.resolving import UnknownSite
 
 
@@ -18,13 +17,12 @@ class PinMapService:
 
     async def create_pin_map_from_xml(self, request: Message, peer: str) -> Message:
         """Keep a pin map whose id is new."""
-        if request.pin_map_id in self._desk.registry.wirings:
-            raise AlreadyRegistered(f"the pin map {request.pin_map_id!r} is registered already; update it instead")
-        return await self.update_pin_map_from_xml(request, peer)
+        await self._desk.registry.keep_pin_map(request.pin_map_id, request.pin_map_xml, new=True)
+        return pin_map_messages.PinMap(pin_map_id=request.pin_map_id)
 
     async def update_pin_map_from_xml(self, request: Message, peer: str) -> Message:
         """Keep a pin map, new or instead of an earlier one."""
-        self._desk.registry.keep_pin_map(request.pin_map_id, request.pin_map_xml)
+        await self._desk.registry.keep_pin_map(request.pin_map_id, request.pin_map_xml)
         return pin_map_messages.PinMap(pin_map_id=request.pin_map_id)
 
     async def get_pin_map(self, request: Message, peer: str) -> Message:

@@ -15,6 +15,7 @@ from labnb.sharing.pin_map import (
     DIGITAL,
     DMM,
     FGEN,
+    MOST_CHANNELS,
     RELAYS,
     SCOPE,
     SYSTEM_SITE,
@@ -30,7 +31,7 @@ if TYPE_CHECKING:
 
 NAMESPACE = "http://www.ni.com/TestStand/SemiconductorModule/PinMap.xsd"
 _VERSIONS = tuple(f"1.{minor}" for minor in range(7))
-_LARGEST_COUNT = 100_000
+_MOST_CHANNELS_OF_ALL = 1_000_000
 
 _TYPES = {
     "NIDCPowerInstrument": DCPOWER,
@@ -56,7 +57,7 @@ def read_pin_map(text: str) -> PinMap:
     refuse_doubles("pin, relay or group of them", [_required(each, "name") for each in names])
     refuse_doubles("relay configuration", [_required(each, "name") for each in sections["RelayConfigurations"]])
     return PinMap(
-        instruments=tuple(map(_instrument, instruments)),
+        instruments=tuple(_instruments(instruments)),
         multiplexers={_required(each, "name"): each.get("multiplexerTypeId", "") for each in multiplexers},
         pins=_kinds(sections["Pins"], "DUTPin", "SystemPin"),
         pin_groups=_groups(sections["PinGroups"], "PinGroup", "PinReference", "pin"),
@@ -144,13 +145,28 @@ def _required(element: "Element", attribute: str) -> str:
     return value
 
 
-def _whole_number(text: str, what: str, most: int = _LARGEST_COUNT) -> int:
-    if not re.fullmatch(r"[0-9]+", text.strip()) or int(text) > most:
-        raise PinMapError(f"{what} is {text!r}, expected a whole number from 0 to {most}", text)
-    return int(text)
+def _whole_number(text: str, what: str) -> int:
+    if re.fullmatch(r"\s*[0-9]{1,9}\s*", text) and int(text) <= MOST_CHANNELS:
+        return int(text)
+    shown = text if len(text) <= 40 else f"{text[:37]}..."
+    raise PinMapError(f"{what} is {shown!r}, expected a whole number from 0 to {MOST_CHANNELS}", shown)
 
 
 # ---- sections
+
+
+def _instruments(elements: list["Element"]) -> Iterator[MappedInstrument]:
+    left = _MOST_CHANNELS_OF_ALL
+    for element in elements:
+        instrument = _instrument(element)
+        left -= len(instrument.channels or ())
+        if left < 0:
+            raise PinMapError(
+                f"up to {instrument.name!r} the instruments have more than {_MOST_CHANNELS_OF_ALL} channels; "
+                "write the number that they really have",
+                instrument.name,
+            )
+        yield instrument
 
 
 def _instrument(element: "Element") -> MappedInstrument:
@@ -159,12 +175,13 @@ def _instrument(element: "Element") -> MappedInstrument:
     type_id = _TYPES.get(tag) or _required(element, "instrumentTypeId")
     channels = _CHANNELS.get(type_id, _counted)(element) if tag in _TYPES else _listed(element)
     groups: dict[str, str] = {}
+    known = frozenset(channels or ())
     for group in (child for child in _children(element) if _tag(child) == "ChannelGroup"):
         for channel in _grouped(group, channels):
             if channel in groups:
                 raise PinMapError(f"channel {channel!r} of {name!r} is in two channel groups", channel)
             groups[channel] = _required(group, "name")
-            if channels is not None and channel not in channels:
+            if channels is not None and channel not in known:
                 raise PinMapError(f"channel group {groups[channel]!r}: {name!r} has no channel {channel!r}", channel)
     return MappedInstrument(name, type_id, channels, groups, (element.get("group") or "").strip())
 

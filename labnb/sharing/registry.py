@@ -1,5 +1,6 @@
 """Which pin maps were uploaded, and which driver sessions are open."""
 
+import asyncio
 from collections.abc import Callable, Iterable, Iterator
 
 from labnb.core import PinMapError, ReservationError
@@ -26,14 +27,24 @@ class Registry:
         self.registered: dict[str, dict[str, bytes]] = {"session": {}, "multiplexer": {}}
         self._pin_map_texts: dict[str, str] = {}
 
-    def keep_pin_map(self, pin_map_id: str, text: str) -> None:
-        """Keep a pin map under its name, instead of an earlier one. Raises PinMapError and leaves the earlier."""
+    async def keep_pin_map(self, pin_map_id: str, text: str, *, new: bool = False) -> None:
+        """Keep a pin map under its name, instead of an earlier one if it need not be `new`.
+
+        It is read beside the event loop: a large one takes a second. Raises PinMapError and leaves the earlier.
+        """
         if not pin_map_id.strip():
             raise PinMapError("the pin map's id is empty", pin_map_id)
-        if self._pin_map_texts.get(pin_map_id) == text:
+        if not new and self._pin_map_texts.get(pin_map_id) == text:
             return
-        self._take_pin_map(pin_map_id, text)
+        self._check_new(pin_map_id, new)
+        wiring = await asyncio.to_thread(_wiring, text)
+        self._check_new(pin_map_id, new)  # another may have been faster
+        self.wirings[pin_map_id], self._pin_map_texts[pin_map_id] = wiring, text
         self._write({"do": "pin map", "name": pin_map_id, "text": text})
+
+    def _check_new(self, pin_map_id: str, new: bool) -> None:
+        if new and pin_map_id in self.wirings:
+            raise AlreadyRegistered(f"the pin map {pin_map_id!r} is registered already; update it instead")
 
     def wiring(self, pin_map_id: str) -> Wiring:
         """Return a pin map's wiring. Raises NotRegistered."""
@@ -86,7 +97,8 @@ class Registry:
         """Do again what an entry says; return whether it was one of ours."""
         match entry["do"]:
             case "pin map":
-                self._take_pin_map(str(entry["name"]), str(entry["text"]))
+                name, text = str(entry["name"]), str(entry["text"])
+                self.wirings[name], self._pin_map_texts[name] = _wiring(text), text
             case "register":
                 self.registered[str(entry["kind"])][str(entry["name"])] = bytes.fromhex(str(entry["data"]))
             case "unregister":
@@ -95,6 +107,6 @@ class Registry:
                 return False
         return True
 
-    def _take_pin_map(self, pin_map_id: str, text: str) -> None:
-        self.wirings[pin_map_id] = Wiring(read_pin_map(text))
-        self._pin_map_texts[pin_map_id] = text
+
+def _wiring(text: str) -> Wiring:
+    return Wiring(read_pin_map(text))

@@ -4,10 +4,10 @@ from collections.abc import Callable, Iterable, Iterator
 from contextlib import suppress
 from typing import Self
 
-from labnb.core import ReservationLost
+from labnb.core import Mutex, ReservationLost, present_clock
 from labnb.sharing.callers import introduction
-from labnb.sharing.calls import Call, milliseconds, procedures, translated
-from labnb.sharing.finding import start_service
+from labnb.sharing.calls import Call, Unreachable, milliseconds, procedures, translated
+from labnb.sharing.finding import find_service, service_folder, start_service
 from labnb.sharing.holding import OwnReservation, Standing
 from labnb.sharing.messages import SHARING_SERVICE, Message, sharing_messages
 from labnb.sharing.places import Place
@@ -20,6 +20,9 @@ TTL_S = 30.0
 
 PATIENCE_S = 5.0
 """How long to wait for a service that is being started again."""
+
+SEEKING_S = 2.0
+"""How often to look where the service is, once it went away from where it was."""
 
 CHANNEL_OPTIONS = [("grpc.initial_reconnect_backoff_ms", 100), ("grpc.max_reconnect_backoff_ms", 1000)]
 
@@ -60,21 +63,27 @@ class Held(OwnReservation):
     def _ended(self, call: Call) -> None:
         if self._standing.ended(call):
             with suppress(ValueError):  # the channel was closed meanwhile
-                self._keep(self._client._keep_alive(self.token))  # noqa: SLF001  # pyright: ignore[reportPrivateUsage]
+                self._client._keep_again(self)  # noqa: SLF001  # pyright: ignore[reportPrivateUsage]
 
 
 class ReservationClient:
-    """Asks the service at `address` (None: this user's, which is started if it does not run).
+    """Asks the service at `address` (None: this user's, which is started if it does not run, and found again).
 
     `note` is shown to others beside what is reserved. A client is for one process; any thread may use it.
     """
 
     def __init__(self, address: str | None = None, *, note: str = "") -> None:
-        self.address = address or start_service()
+        self._folder = service_folder() if address is None else None
         self._note = note
-        self._channel = grpc.insecure_channel(self.address, options=CHANNEL_OPTIONS)
-        self._procedures = procedures(self._channel, SHARING_SERVICE)
         self._held: list[Held] = []
+        self._turning = Mutex()
+        self._closed = False
+        self._turn_to(address or start_service(self._folder))
+
+    def _turn_to(self, address: str) -> None:
+        self.address = address
+        self._channel = grpc.insecure_channel(address, options=CHANNEL_OPTIONS)
+        self._procedures = procedures(self._channel, SHARING_SERVICE)
 
     def reserve(
         self,
@@ -91,7 +100,18 @@ class ReservationClient:
         leaves the queue.
         """
         request = reserve_request(resources, timeout, mode, self._note)
-        call = self._procedures["Reserve"](request)
+        began_s = present_clock().monotonic()
+        try:
+            return self._reserve(request, on_wait)
+        except Unreachable:  # it ended, or was ended: what is reserved is remembered, who waits is not
+            if self._folder is None:
+                raise
+        if timeout is not None and timeout > 0:
+            timeout = max(0.0, timeout - (present_clock().monotonic() - began_s))
+        return self._reserve(reserve_request(resources, timeout, mode, self._note), on_wait)
+
+    def _reserve(self, request: Message, on_wait: Callable[[Wait], object] | None) -> Held:
+        call = self._procedure("Reserve")(request)
         try:
             return self._take_up(Standing(_token(call, on_wait), names_of(request)))
         finally:
@@ -103,7 +123,7 @@ class ReservationClient:
 
     def watch(self) -> Iterator[Situation]:
         """Yield who has what, and who waits: now and after every change. End it with `close()` of the generator."""
-        call = self._procedures["Watch"](sharing_messages.WatchRequest())
+        call = self._procedure("Watch")(sharing_messages.WatchRequest())
         try:
             for message in call:
                 yield situation_from(message)
@@ -121,6 +141,7 @@ class ReservationClient:
         for held in [*self._held]:
             with suppress(ReservationLost):
                 held.release()
+        self._closed = True
         self._channel.close()
 
     def __enter__(self) -> Self:
@@ -143,8 +164,34 @@ class ReservationClient:
             raise
         return held
 
-    def _keep_alive(self, token: str) -> Call:
-        return self._procedures["KeepAlive"](sharing_messages.KeepAliveRequest(token=token), wait_for_ready=True)
+    def _keep_alive(self, token: str, timeout_s: float | None = None) -> Call:
+        request = sharing_messages.KeepAliveRequest(token=token)
+        return self._procedures["KeepAlive"](request, wait_for_ready=True, timeout=timeout_s)
+
+    def _keep_again(self, held: Held) -> None:
+        """Follow a reservation on, where the service is now; where nobody says, look again and again."""
+        if self._folder is None:
+            held._keep(self._keep_alive(held.token))  # noqa: SLF001  # pyright: ignore[reportPrivateUsage]  one class in two
+        elif not self._seek(find_service(self._folder)):
+            held._keep(self._keep_alive(held.token, SEEKING_S))  # noqa: SLF001  # pyright: ignore[reportPrivateUsage]
+
+    def _seek(self, found: str | None) -> bool:
+        """Turn to the service at `found`, with all that is held; return whether it is another address."""
+        with self._turning:
+            if self._closed or found is None or found == self.address:
+                return False
+            left, moved = self._channel, [*self._held]
+            self._turn_to(found)
+        for held in moved:
+            held._keep(self._keep_alive(held.token, SEEKING_S))  # noqa: SLF001  # pyright: ignore[reportPrivateUsage]
+        left.close()
+        return True
+
+    def _procedure(self, name: str) -> Call:
+        """Return a procedure of the service where it is now; this user's is started if it has ended."""
+        if self._folder is not None and not self._closed:
+            self._seek(start_service(self._folder))
+        return self._procedures[name]
 
     def _give_back(self, held: Held) -> None:
         self._held.remove(held)
@@ -152,7 +199,7 @@ class ReservationClient:
 
     def _call(self, name: str, request: Message) -> None:
         try:
-            self._procedures[name](request, wait_for_ready=True, timeout=PATIENCE_S)
+            self._procedure(name)(request, wait_for_ready=True, timeout=PATIENCE_S)
         except grpc.RpcError as error:
             raise translated(error) from error
 

@@ -181,5 +181,6 @@ def _ranks(values: Iterable[_T]) -> dict[_T, int]:
 
 def _natural(text: str) -> list[tuple[int, int, str]]:
     """Return a key that sorts channel 2 before channel 10."""
-    parts = re.findall(r"[0-9]+|[^0-9]+", text)
-    return [(0, int(part), "") if part.isdecimal() else (1, 0, part) for part in parts]
+    parts = re.findall(r"([0-9]+)|([^0-9]+)", text)  # a number of any length: int() refuses long ones
+    numbers = ((number.lstrip("0"), rest) for number, rest in parts)
+    return [(1, 0, rest) if rest else (0, len(number), number) for number, rest in numbers]

@@ -7,7 +7,7 @@ this machine only.
 import asyncio
 import re
 from collections.abc import AsyncGenerator, Callable
-from contextlib import asynccontextmanager, suppress
+from contextlib import asynccontextmanager, nullcontext
 from pathlib import Path
 from typing import Any
 
@@ -27,6 +27,7 @@ from labnb.sharing.messages import (
 )
 from labnb.sharing.peers import Peers
 from labnb.sharing.pin_map_service import PinMapService, SiteNotFound
+from labnb.sharing.quiet import Quiet
 from labnb.sharing.registry import AlreadyRegistered, NotRegistered
 from labnb.sharing.session_service import InvalidRequest, SessionService
 from labnb.sharing.sharing_service import SharingService, Taken
@@ -58,11 +59,11 @@ Context = Any  # grpc.aio's servicer context: generic in types that are made at 
 
 
 @asynccontextmanager
-async def serving(port: int = 0, journal: Path | None = None) -> AsyncGenerator[int]:
+async def serving(port: int = 0, journal: Path | None = None, quiet: Quiet | None = None) -> AsyncGenerator[int]:
     """Serve reservations at 127.0.0.1 while the block runs; yield the port (`port`, or a free one for 0).
 
-    `journal` is the file that keeps them over a restart; what was reserved stays so when the service ends. Raises
-    ReservationError if the port or the journal is in use.
+    `journal` is the file that keeps them over a restart; what was reserved stays so when the service ends. `quiet` is
+    told of every call. Raises ReservationError if the port or the journal is in use.
     """
     kept = Journal(journal) if journal is not None else None
     try:
@@ -75,19 +76,21 @@ async def serving(port: int = 0, journal: Path | None = None) -> AsyncGenerator[
             SHARING_SERVICE: SharingService(desk, peers),
         }
         for name, service in services.items():
-            procedures = {method.name: _procedure(service, method) for method in METHODS[name]}
+            procedures = {method.name: _procedure(service, method, quiet) for method in METHODS[name]}
             server.add_generic_rpc_handlers((grpc.method_handlers_generic_handler(name, procedures),))
         peers.own_port = _bind(server, port)
         discovery.announce(peers.own_port)
         await server.start()
-        leases = asyncio.create_task(desk.watch_leases())
+        watching = [asyncio.create_task(desk.watch_leases())]
+        if quiet is not None:
+            watching.append(asyncio.create_task(quiet.watch(lambda: bool(desk.table.holds))))
         try:
             yield peers.own_port
         finally:
             await server.stop(None)
-            leases.cancel()
-            with suppress(asyncio.CancelledError):
-                await leases
+            for each in watching:
+                each.cancel()
+            await asyncio.wait(watching)
     finally:
         if kept is not None:
             kept.close()
@@ -102,14 +105,26 @@ def _bind(server: Any, port: int) -> int:  # Any: grpc.aio.Server is generic in 
         ) from error
 
 
-def _procedure(service: object, method: Method) -> "grpc.RpcMethodHandler[Any, Any]":  # Any: types of run time
+def _procedure(
+    service: object, method: Method, quiet: Quiet | None
+) -> "grpc.RpcMethodHandler[Any, Any]":  # Any: types of run time
     run = getattr(service, re.sub(r"(?<=[a-z])(?=[A-Z])", "_", method.name).lower())
     made = grpc.unary_stream_rpc_method_handler if method.streams else grpc.unary_unary_rpc_method_handler
     return made(
-        (_streamed if method.streams else _answered)(run),
+        _counted((_streamed if method.streams else _answered)(run), quiet),
         request_deserializer=method.takes.FromString,
         response_serializer=method.returns.SerializeToString,
     )
+
+
+def _counted(call: Callable[[Message, Context], Any], quiet: Quiet | None) -> Callable[[Message, Context], Any]:
+    async def counted(request: Message, context: Context) -> Message | None:
+        if quiet is not None and quiet.has_come:
+            await context.abort(grpc.StatusCode.UNAVAILABLE, "the service is ending, since nobody needed it")
+        with quiet.call() if quiet is not None else nullcontext():
+            return await call(request, context)
+
+    return counted
 
 
 def _answered(run: Callable[[Message, str], Any]) -> Callable[[Message, Context], Any]:

@@ -15,6 +15,7 @@ from labnb.sharing.table import Claim, Hold, Holder, Waiter
 
 CLAIMING_S = 10.0
 WATCH_INTERVAL_S = 0.02
+_TELLING_S = 0.0005  # what it costs to tell one of a change, with room for everything else
 
 
 class Taken(ReservationLost):
@@ -76,7 +77,7 @@ class SharingService:
         """Yield who has what and who waits, now and after every change."""
         async for _ in self._desk.changes():
             yield self._situation()
-            await asyncio.sleep(WATCH_INTERVAL_S)  # many changes at once are one
+            await asyncio.sleep(self._pause_s())  # many changes at once are one
 
     def _claim(self, request: Message, peer: str) -> Claim:
         sessions: dict[str, frozenset[Place]] = {}
@@ -102,14 +103,19 @@ class SharingService:
                 return
             waiter, told = waiting.result(), None
             async for _ in self._desk.changes():
-                if reserving.done() or waiter not in self._desk.table.queue:
+                if reserving.done() or not self._desk.table.position(waiter):
                     return
                 update = self._waiting(waiter)
                 if update != told:
                     told = update
                     yield update
+                await asyncio.wait([reserving], timeout=self._pause_s())
         finally:
             waiting.cancel()
+
+    def _pause_s(self) -> float:
+        """Return how long somebody is not told of changes after the last: the more are told, the longer."""
+        return max(WATCH_INTERVAL_S, len(self._desk.table.queue) * _TELLING_S)
 
     async def _kept(self, token: int) -> None:
         with suppress(TimeoutError):

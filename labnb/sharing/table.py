@@ -75,6 +75,33 @@ class Waiter:
 Grant = tuple[Waiter, Hold]
 
 
+class _Crowd:
+    """Counts which of many claims another would disturb without a look at each: every claim is one bit of a number."""
+
+    def __init__(self) -> None:
+        self._next = 1
+        self._writers = 0
+        self._at: dict[Place, int] = {}
+        self._on: dict[str, int] = {}
+
+    def add(self, claim: Claim) -> None:
+        if claim.mode != "read":
+            self._writers |= self._next
+        for each in claim.places:
+            self._at[each] = self._at.get(each, 0) | self._next
+            self._on[each.instrument] = self._on.get(each.instrument, 0) | self._next
+        self._next <<= 1
+
+    def disturbed_by(self, claim: Claim) -> int:
+        met = 0
+        for each in claim.places:
+            if each.channel:
+                met |= self._at.get(each, 0) | self._at.get(Place(each.instrument), 0)
+            else:
+                met |= self._on.get(each.instrument, 0)
+        return (met & self._writers if claim.mode == "read" else met).bit_count()
+
+
 class Table:
     """The holds and the queue. Every method leaves nothing grantable in the queue."""
 
@@ -83,6 +110,7 @@ class Table:
         self._numbers = count(1)
         self._holds: dict[int, Hold] = {}
         self._queue: list[Waiter] = []
+        self._positions: dict[int, int] = {}
 
     @property
     def holds(self) -> Mapping[int, Hold]:
@@ -100,13 +128,14 @@ class Table:
             return self._grant(claim)
         waiter = Waiter(next(self._numbers), claim)
         self._queue.append(waiter)
+        self._positions.clear()
         return waiter
 
     def withdraw(self, waiter: Waiter) -> list[Grant]:
         """Take a waiter out of the queue, if it is there; return who may go on because of it."""
-        if waiter not in self._queue:
+        if not self.position(waiter):
             return []
-        self._queue.remove(waiter)
+        self._queue = [each for each in self._queue if each is not waiter]
         return self._advance()
 
     def release(self, token: int, sessions: Iterable[str] | None = None) -> list[Grant]:
@@ -130,15 +159,17 @@ class Table:
         return [hold for hold in self._holds.values() if claim.disturbs(hold.claim)]
 
     def position(self, waiter: Waiter) -> int:
-        """Return how many claims that this one would disturb wait before it, plus one."""
-        return 1 + sum(each.claim.disturbs(waiter.claim) for each in self._before(waiter))
+        """Return how many claims that this one would disturb wait before it, plus one; 0 if it waits no more."""
+        if not self._positions:
+            crowd = _Crowd()
+            for each in self._queue:
+                self._positions[each.number] = 1 + crowd.disturbed_by(each.claim)
+                crowd.add(each.claim)
+        return self._positions.get(waiter.number, 0)
 
     def holding(self, session: str) -> Iterator[Hold]:
         """Yield the holds that contain a session of this name, oldest first."""
         return (hold for hold in self._holds.values() if session in hold.claim.sessions)
-
-    def _before(self, waiter: Waiter) -> list[Waiter]:
-        return self._queue[: self._queue.index(waiter)]
 
     def _blocked(self, claim: Claim, earlier: Iterable[Waiter]) -> bool:
         return any(claim.disturbs(hold.claim) for hold in self._holds.values()) or any(
@@ -159,4 +190,5 @@ class Table:
             else:
                 granted.append((waiter, self._grant(waiter.claim)))
         self._queue = waiting
+        self._positions.clear()
         return granted

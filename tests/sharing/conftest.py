@@ -187,22 +187,6 @@ def until(client):
     return wait
 
 
-@pytest.fixture
-async def _cancelled_calls_have_ended():
-    yield
-    # grpc's own task of a cancelled call ends when its thread says so, a moment after the call is known to be over.
-    async with asyncio.timeout(5):
-        while any("_AioCall" in repr(task.get_coro()) for task in asyncio.all_tasks()):
-            await asyncio.sleep(0)
-
-
-@pytest.fixture(autouse=True)
-def calls_end_before_tasks_are_counted(request, no_task_is_left_pending):
-    """Give grpc the moment that it needs."""
-    if request.node.get_closest_marker("asyncio") is not None:
-        request.getfixturevalue("_cancelled_calls_have_ended")
-
-
 HOLDER = """
 import sys
 from labnb.sharing import ReservationClient

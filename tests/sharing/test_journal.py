@@ -73,7 +73,7 @@ async def test_when_the_machine_was_started_anew_only_pin_maps_are_left(journal,
     desk = Desk(journal)
     hold = await desk.reserve(claim("psu"), 0)
     desk.registry.register("session", [("DMM1", b"")])
-    desk.registry.keep_pin_map("full", full_map.read_text("utf-8"))
+    await desk.registry.keep_pin_map("full", full_map.read_text("utf-8"))
     monkeypatch.setattr("labnb.sharing.desk.this_machine", lambda: "another start")
     later = reopened(journal)
     assert later.table.holds == {}

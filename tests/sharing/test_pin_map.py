@@ -1,5 +1,6 @@
 """Pin map files: what is read, and what is refused by its name."""
 
+import time
 from pathlib import Path
 
 import pytest
@@ -103,6 +104,75 @@ def test_entities_are_refused_before_they_are_expanded():
     levels = "".join(f'<!ENTITY e{n} "{f"&e{n - 1};" * 10}">' for n in range(1, 12))
     with pytest.raises(PinMapError, match="none is read"):
         read_pin_map(f'<!DOCTYPE x [<!ENTITY e0 "ha">{levels}]><PinMap>&e11;</PinMap>')
+
+
+def nested(groups, first, references):
+    """Return the full map with so many pin groups, each of which refers to the one before so many times."""
+    made = [f'<PinGroup name="G0"><PinReference pin="{first}"/></PinGroup>']
+    made += [
+        f'<PinGroup name="G{number}">' + f'<PinReference pin="G{number - 1}"/>' * references + "</PinGroup>"
+        for number in range(1, groups)
+    ]
+    return FULL.replace("<PinGroups>", "<PinGroups>" + "".join(made))
+
+
+@pytest.mark.parametrize(("groups", "references"), [(40, 10), (5000, 1)])
+def test_groups_of_groups_are_expanded_without_a_bomb_and_however_deep_they_are(groups, references):
+    assert read_pin_map(nested(groups, "Vcc", references)).expand(f"G{groups - 1}") == ("Vcc",)
+
+
+def test_a_long_circle_of_groups_is_refused():
+    with pytest.raises(PinMapError, match="pin group 'G0' contains itself"):
+        read_pin_map(nested(5000, "G4999", 1))
+
+
+NINES = "9" * 5000
+HUGE = {
+    "numberOfChannels of 'SMU1'": ('numberOfChannels="4"><', f'numberOfChannels="{NINES}"><'),
+    "siteNumber": ('<Site siteNumber="1"/>', f'<Site siteNumber="{NINES}"/>'),
+    "2:9999999999": ('channels="2,3"', 'channels="2:9999999999"'),
+    "2:99": ('channels="2,3"', f'channels="2:{NINES}"'),
+    "0:99999,0:99999": ('channels="2,3"', f'channels="{"0:99999," * 1000}"'),
+    "Dev1/ai0:99999999": ('channelList="Dev1/ai0"', 'channelList="Dev1/ai0:99999999"'),
+    "'X9'": (
+        "<Multiplexer",
+        "".join(f'<NIFGenInstrument name="X{n}" numberOfChannels="100000"/>' for n in range(20)) + "<Multiplexer",
+    ),
+}
+
+
+@pytest.mark.parametrize("told", HUGE)
+def test_numbers_that_no_instrument_has_are_refused_before_they_fill_the_memory(told):
+    old, new = HUGE[told]
+    assert old in FULL
+    with pytest.raises(PinMapError) as refused:
+        read_pin_map(FULL.replace(old, new, 1))
+    assert told in str(refused.value)
+    assert len(str(refused.value)) < 300
+
+
+@pytest.mark.speed
+def test_a_large_honest_map_is_read_in_good_time():
+    sites, pins = range(64), range(100)
+    text = (
+        FULL[: FULL.index("<Instruments>")]
+        + "<Instruments>"
+        + "".join(f'<NIDigitalPatternInstrument name="D{n}" numberOfChannels="10000" group="g"/>' for n in sites)
+        + "</Instruments><Pins>"
+        + "".join(f'<DUTPin name="p{n}"/>' for n in pins)
+        + "</Pins><Sites>"
+        + "".join(f'<Site siteNumber="{n}"/>' for n in sites)
+        + "</Sites><Connections>"
+        + "".join(
+            f'<Connection pin="p{pin}" siteNumber="{site}" instrument="D{site}" channel="{pin}"/>'
+            for site in sites
+            for pin in pins
+        )
+        + "</Connections></PinMap>"
+    )
+    began = time.monotonic()
+    assert len(read_pin_map(text).connections) == 6400
+    assert time.monotonic() - began < 3
 
 
 def test_a_pin_may_have_channels_of_different_instrument_types():

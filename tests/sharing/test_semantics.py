@@ -2,6 +2,7 @@
 
 import threading
 import time
+from pathlib import Path
 
 import grpc
 import pytest
@@ -26,6 +27,7 @@ from labnb.sharing.messages import (
 )
 
 Code = grpc.StatusCode
+FULL_MAP = Path(__file__).parent / "full.pinmap"
 
 
 @pytest.fixture
@@ -357,3 +359,16 @@ def test_an_error_of_the_service_keeps_its_kind_for_any_client(raw, pin_map):
     with pytest.raises(grpc.RpcError) as refused:
         raw["ReserveSessions"](request(pin_map, "Vdd"))
     assert kind_of(refused.value) == "PinMapError"
+
+
+def test_the_service_answers_while_a_large_pin_map_is_read(raw, pin_map):
+    groups = "".join(f'<DUTPin name="p{n}"/>' for n in range(100_000))
+    text = FULL_MAP.read_text("utf-8").replace("<Pins>", f"<Pins>{groups}", 1)
+    update = pin_map_messages.UpdatePinMapFromXmlRequest(pin_map_id="large", pin_map_xml=text)
+    reading = raw["UpdatePinMapFromXml"].future(update)
+    answers = 0
+    while not reading.done():
+        raw["GetPinMap"](pin_map_messages.GetPinMapRequest(pin_map_id=pin_map))
+        answers += 1
+    assert reading.result().pin_map_id == "large"
+    assert answers > 2

@@ -151,6 +151,13 @@ class Counter(RuleBasedStateMachine):
             assert any(waiter.claim.disturbs(each) for each in before)
 
     @invariant()
+    def a_position_counts_those_before_that_are_met(self):
+        queue = self.table.queue
+        for index, waiter in enumerate(queue):
+            before = [each for each in queue[:index] if each.claim.disturbs(waiter.claim)]
+            assert self.table.position(waiter) == 1 + len(before)
+
+    @invariant()
     def those_who_meet_are_served_in_the_order_in_which_they_came(self):
         for later, claimed in enumerate(self.arrived):
             if any(claimed is each for each in self.granted):
