@@ -68,7 +68,7 @@ export class Chart {
     const zoom = Boolean(this.#options.zoom);
     return {
       width: this.#box.clientWidth || 300, height: this.#box.clientHeight || 150,
-      legend: { show: false }, padding: [8, 10, 0, 0],
+      legend: { show: false }, padding: [8, 18, 0, 0],
       cursor: {
         y: false, drag: { x: zoom, y: false, setScale: zoom }, sync: { key: "labnb" },
         points: { size: 7, fill: stroke, stroke: colour("--card") },
