@@ -126,7 +126,7 @@ def _fixed(value: float, digits: int) -> str:
 
 def _plain(value: float, digits: int) -> str:
     if value == 0 or 1e-3 <= abs(value) < 1e6:
-        leading = 0 if value == 0 else math.floor(math.log10(abs(value)) + 1e-12) + 1
+        leading = 1 if value == 0 else math.floor(math.log10(abs(value)) + 1e-12) + 1
         decimals = min(max(0, digits - leading), digits + 2)
         return f"{value:.{decimals}f}".replace("-", "−")
     return f"{value:.{digits - 1}e}".replace("-", "−")

@@ -240,8 +240,11 @@ def test_an_alarm_is_seen_and_read_out_as_long_as_it_lasts(shown, look):
     session.session.exceeded = {"temperature": ["temperature > 4", "temperature > 4.1"]}
     page.wait_for_selector(".card.alarm")
     page.screenshot(path=str(ARTIFACTS / "monitor-alarm.png"))
-    assert page.get_by_role("alert").filter(visible=True).inner_text().split("\n")[0] == "Alarm: temperature > 4"
+    assert page.get_by_role("alert").filter(visible=True).inner_text().split("\n")[0] == "Alarm: temperature > 4 K"
     assert page.locator(".card.alarm h2").inner_text() == "temperature"
+    assert page.get_by_role("alert").filter(visible=True).inner_text().endswith("temperature > 4.1 K")
+    page.get_by_role("link", name="temperature > 4.1").click()
+    page.wait_for_selector(".single .card.alarm")
     session.session.exceeded = {}
     page.wait_for_function("() => !document.querySelector('.card.alarm') && !document.querySelector('#alarms p')")
 
@@ -270,6 +273,33 @@ def test_two_hundred_variables_and_very_long_names_are_shown_and_reached_by_the_
         page.keyboard.press("Tab")
     page.keyboard.press("Enter")
     page.wait_for_selector("body.single .card")
+
+
+def test_the_charts_of_a_young_session_begin_where_its_data_begin(shown, look):
+    session = shown()
+    session.session.kept.clear()
+    now = time.time()
+    for k in range(60):
+        session.session.log(now - 30 + k / 2, temperature=4 + k % 2)
+    session.wait_for(session.server.close())
+    session.start()
+    page = look(session.server.url)
+    page.wait_for_selector(".card canvas")
+    page.wait_for_timeout(300)
+    first = page.evaluate(
+        """() => { const c = document.querySelector('.chart canvas');
+        const d = c.getContext('2d').getImageData(0, 0, c.width, c.height).data; let x = c.width;
+        for (let i = 0; i < d.length; i += 4) if (d[i + 3] > 200 && d[i + 2] - d[i] > 60) x = Math.min(x, i / 4 % c.width);
+        return x / c.width; }"""
+    )
+    assert first < 0.3
+
+
+@pytest.mark.parametrize("values", [[1795273600, 1795273800, 1795274000], [0, 1e-7, 2e-7], [999999.5, 1000000, 1000000.5]])
+def test_no_two_ticks_of_an_axis_have_the_same_label(shown, look, values):
+    page = look(shown().server.url)
+    texts = page.evaluate("async (v) => (await import('/assets/text.js')).tickTexts(v, 1)", values)
+    assert len(set(texts)) == len(values)
 
 
 def test_a_session_without_anything_says_so(shown, look):

@@ -7,6 +7,7 @@ import { ago, clock, si } from "./text.js";
 const WINDOWS = [["1 min", "60"], ["10 min", "600"], ["1 h", "3600"], ["1 day", "86400"], ["all", "all"]];
 const RETRY_MS = 2000;
 const OLD_S = 5;
+const SHORTEST_S = 10; // of a chart, however few points there are
 const COLOURS = 7;
 const WORDS = { running: "● running", stopping: "■ stopping", ended: "✓ ended", connecting: "connecting", lost: "✗ no connection",
   asking: "asks for a token" };
@@ -48,6 +49,13 @@ function takeToken() {
 const serverNow = () => now + (performance.now() - heard) / 1000;
 const since = () => (span === "all" ? -Infinity : serverNow() - Number(span));
 
+/** Where all charts begin: as far back as wanted, but not before there was anything to see. */
+function begin() {
+  const back = since();
+  const firsts = [...cards.values()].map(({ series }) => series.t.find((t) => t >= back) ?? Infinity);
+  return Math.max(back, Math.min(serverNow() - SHORTEST_S, ...firsts));
+}
+
 class Card {
   constructor(name, index) {
     this.name = name;
@@ -83,11 +91,8 @@ class Card {
 
   get unit() { return session.units[this.name] ?? ""; }
 
-  show() {
-    this.series.forget(since());
-    const { t } = this.series;
-    const low = span === "all" ? t[0] ?? 0 : since();
-    this.chart.update(this.series.drawn(), low, span === "all" ? t[t.length - 1] ?? 1 : serverNow(), this.unit);
+  show(low, high) {
+    this.chart.update(this.series.drawn(), low, high, this.unit);
     this.showValue();
     if (this.statistics) this.showStatistics();
   }
@@ -129,7 +134,10 @@ function take(message) {
 }
 
 function showCards() {
-  for (const card of cards.values()) card.show();
+  for (const card of cards.values()) card.series.forget(since());
+  const lasts = [...cards.values()].map(({ series }) => series.t[series.t.length - 1] ?? 0);
+  const [low, high] = [begin(), span === "all" ? Math.max(...lasts) : serverNow()];
+  for (const card of cards.values()) card.show(low, high);
   tell(cards.size ? "" : only === null ? "Nothing has been logged yet; values appear here as they come."
     : `Nothing has been logged as “${only}” yet; it appears here when it comes.`);
 }
@@ -160,10 +168,17 @@ function showAbout() {
 
 /** Say which limits are exceeded; a text that stays is left alone, so that it is read out once. */
 function showAlarms() {
-  const texts = Object.values(session.alarms).flat().sort().map((text) => `Alarm: ${text}`);
+  const alarms = Object.entries(session.alarms).flatMap(([name, texts]) => texts.map((text) => [text, name])).sort();
+  const texts = alarms.map(([text, name]) => `Alarm: ${text} ${session.units[name] ?? ""}`.trim());
   const box = at("alarms");
   if (texts.join("\n") !== [...box.children].map((each) => each.textContent).join("\n")) {
-    box.replaceChildren(...texts.map((text) => element("p", "", text)));
+    box.replaceChildren(...alarms.map(([, name], index) => {
+      const link = element("a", "", texts[index]);
+      link.href = `/plot/${encodeURIComponent(name)}`;
+      const line = element("p", "");
+      line.append(link);
+      return line;
+    }));
   }
   for (const [name, card] of cards) card.box.classList.toggle("alarm", name in session.alarms);
 }

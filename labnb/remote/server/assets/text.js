@@ -27,7 +27,7 @@ const minus = (text) => text.replace("-", "−");
 function plain(value, digits) {
   const size = Math.abs(value);
   if (size !== 0 && (size < 1e-3 || size >= 1e6)) return minus(value.toExponential(digits - 1));
-  const leading = size === 0 ? 0 : Math.floor(Math.log10(size) + 1e-12) + 1;
+  const leading = size === 0 ? 1 : Math.floor(Math.log10(size) + 1e-12) + 1;
   return minus(value.toFixed(Math.min(Math.max(0, digits - leading), digits + 2)));
 }
 
@@ -60,7 +60,7 @@ export function tickTexts(values, factor) {
   const size = Math.max(...shown.map(Math.abs));
   if (size >= 1e6 || (size > 0 && size < 1e-3)) {
     const digits = Math.max(0, Math.ceil(Math.log10(size / step) - 1e-9));
-    return shown.map((value) => (value === 0 ? "0" : minus(value.toExponential(Math.min(digits, 6)))));
+    return shown.map((value) => (value === 0 ? "0" : minus(value.toExponential(Math.min(digits, 12)))));
   }
   const decimals = Math.min(12, Math.max(0, Math.ceil(-Math.log10(step) - 1e-9)));
   return shown.map((value) => minus(value.toFixed(decimals)));
