@@ -295,7 +295,9 @@ def test_the_charts_of_a_young_session_begin_where_its_data_begin(shown, look):
     assert first < 0.3
 
 
-@pytest.mark.parametrize("values", [[1795273600, 1795273800, 1795274000], [0, 1e-7, 2e-7], [999999.5, 1000000, 1000000.5]])
+@pytest.mark.parametrize(
+    "values", [[1795273600, 1795273800, 1795274000], [0, 1e-7, 2e-7], [999999.5, 1000000, 1000000.5]]
+)
 def test_no_two_ticks_of_an_axis_have_the_same_label(shown, look, values):
     page = look(shown().server.url)
     texts = page.evaluate("async (v) => (await import('/assets/text.js')).tickTexts(v, 1)", values)

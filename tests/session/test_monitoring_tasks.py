@@ -6,13 +6,15 @@ import math
 import signal
 import subprocess
 import sys
+import threading
+import time
 import tracemalloc
 
 import pytest
 
 from labnb.core import LifecycleError, PlanError, RunCancelled
 from labnb.instruments import demo
-from labnb.session.monitoring import MonitoringSession, parse_limits
+from labnb.session.monitoring import MonitoringSession, parse_limits, picture
 from labnb.sim import run_virtual
 
 
@@ -202,8 +204,6 @@ def read_until(process, word):
 
 @pytest.mark.speed
 def test_ctrl_c_stops_sleeping_tasks_within_0_3_s_and_gives_the_handler_back(tmp_path):
-    import time
-
     process = script(tmp_path, "")
     read_until(process, "logged")
     begin = time.monotonic()
@@ -367,6 +367,36 @@ def test_a_plot_without_a_notebook_is_a_picture_in_the_folder_of_the_session(ses
     pictures = sorted(path.name for path in (sesn.path / "pictures").iterdir())
     assert pictures == ["v-w.png", "w-over-v.png"]
     assert (sesn.path / "pictures" / "v-w.png").read_bytes()[:4] == b"\x89PNG"
+
+
+@pytest.mark.speed
+def test_whoever_stops_a_session_does_not_wait_for_its_last_picture_which_follows(sesn, monkeypatch):
+    drawing, may_end = threading.Event(), threading.Event()
+
+    def slowly(*_):
+        drawing.set()
+        may_end.wait(20)
+        return b"a picture"
+
+    monkeypatch.setattr(picture, "draw", slowly)
+
+    async def log(session):
+        session.add_entry(v=1)
+        if drawing.is_set():
+            log.stopped = time.monotonic()
+            signal.raise_signal(signal.SIGINT)
+        await session.sleep(0.01)
+
+    try:
+        asyncio.run(sesn.monitor(log, sesn.plot("v")))
+        took = time.monotonic() - log.stopped
+    finally:
+        may_end.set()
+    assert took < 0.3
+    for thread in [each for each in threading.enumerate() if each.name.startswith("labnb picture")]:
+        while not (sesn.path / "pictures" / "v.png").exists():
+            thread.join(0.01)
+    assert (sesn.path / "pictures" / "v.png").read_bytes() == b"a picture"
 
 
 @pytest.mark.parametrize(

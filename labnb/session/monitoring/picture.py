@@ -4,6 +4,7 @@ import asyncio
 import re
 import sys
 from collections.abc import Mapping
+from concurrent.futures import ThreadPoolExecutor
 from datetime import datetime
 from io import BytesIO
 from pathlib import Path
@@ -21,6 +22,8 @@ if TYPE_CHECKING:
 
 _COLOURS = ("#1f77b4", "#d95f02", "#1b9e77", "#7570b3", "#e7298a", "#66a61e", "#a6761d", "#666666")
 _one_by_one = Lock()  # matplotlib's font cache is not thread-safe
+_drawing = ThreadPoolExecutor(32, "labnb picture")
+"""Where pictures are drawn: a loop that ends waits for its own threads, and a person who stops a session should not."""
 
 
 def draw(chart: Chart, curves: Mapping[str, tuple[Floats, Floats]], units: Mapping[str, str], name: str) -> bytes:
@@ -135,7 +138,7 @@ class PictureFile:
         if newest != self._drawn:
             self._drawn = newest
             curves, units = self._chart.curves(self._session), self._session.units()
-            self._work = asyncio.get_running_loop().run_in_executor(None, self._write, curves, units)
+            self._work = asyncio.get_running_loop().run_in_executor(_drawing, self._write, curves, units)
 
     def _write(self, curves: Mapping[str, tuple[Floats, Floats]], units: Mapping[str, str]) -> None:
         start = present_clock().monotonic()
@@ -154,6 +157,8 @@ class PictureFile:
         """Write it once more; it follows a little later, if it takes longer than `patience_s`."""
         self._begin()
         if self._work is not None:
-            done, _ = await asyncio.wait({self._work}, timeout=patience_s)
+            done, late = await asyncio.wait({self._work}, timeout=patience_s)
+            for work in late:
+                work.cancel()  # which has begun and goes on; but the loop may be closed when it is done
             for work in done:
                 work.result()
