@@ -375,7 +375,7 @@ def test_whoever_stops_a_session_does_not_wait_for_its_last_picture_which_follow
 
     def slowly(*_):
         drawing.set()
-        may_end.wait(20)
+        may_end.wait(2)
         return b"a picture"
 
     monkeypatch.setattr(picture, "draw", slowly)
