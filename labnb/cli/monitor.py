@@ -1,10 +1,11 @@
 """`labnb monitor`: follow a session or a run from a terminal, or open a session's page."""
 
 import argparse
+import itertools
 import sys
 import time
-from collections.abc import Iterator, Mapping
-from dataclasses import dataclass, replace
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass, field, replace
 from datetime import datetime
 from pathlib import Path
 from typing import TYPE_CHECKING, cast
@@ -20,6 +21,12 @@ if TYPE_CHECKING:
     from labnb.remote.address import Address
 
 _EVERY_S = 1.0
+_WIDE = 50
+"""Columns of a terminal that has room for times too."""
+_BORDERS, _TIME_WIDTH = 7, 18
+"""Columns that a table takes beside names and values: without times, with times."""
+_SHORTEST = 8
+_FRAME_LINES = 6
 _WELL = ("ended", State.DONE.value, State.STOPPED.value)
 
 
@@ -45,6 +52,7 @@ class Sight:
     state: str
     rows: Mapping[str, Row]
     note: str = ""
+    alarms: Mapping[str, Sequence[str]] = field(default_factory=dict[str, Sequence[str]])
 
 
 def add_command(commands: "_SubParsersAction[argparse.ArgumentParser]") -> None:
@@ -82,8 +90,13 @@ def monitor(chosen: argparse.Namespace) -> int:
             return _open(address)
         sights = _session(address)
     if chosen.once:
-        sights = iter([next(sights)])
-    last = _show_json(sights) if chosen.json else _show(sights)
+        sights = itertools.islice(sights, 1)
+    try:
+        last = _show_json(sights) if chosen.json else _show(sights)
+    except RemoteError as error:
+        if folder is None and _may_be_a_run(chosen.what):
+            raise RemoteError(f"{error}; nor is a run known by that name here (`labnb runs` lists them)") from error
+        raise
     return 0 if chosen.once or (last is not None and last.state in _WELL) else 1
 
 
@@ -98,6 +111,10 @@ def _folder(what: str, store: str | None) -> Path | None:
     except RecordError:
         return None
     return data_root(store) / found[0].folder if found else None
+
+
+def _may_be_a_run(what: str) -> bool:
+    return not any(mark in what for mark in ":.") and what != "localhost"
 
 
 def _open(address: "Address") -> int:
@@ -129,6 +146,7 @@ def _session(address: "Address") -> Iterator[Sight]:
             str(data.get("name", seen.name)),
             str(data.get("state", seen.state)),
             {**seen.rows, **_newest(data.get("variables"), units)},
+            alarms=cast("Mapping[str, Sequence[str]]", data.get("alarms", seen.alarms)),
         )
         yield seen
     raise RemoteError(f"{address.url} has hung up in the middle of the session")
@@ -176,7 +194,8 @@ def _show_json(sights: Iterator[Sight]) -> Sight | None:
     sight = None
     for sight in sights:
         values = {name: {"value": row.value, "unit": row.unit, "t": row.ts} for name, row in sight.rows.items()}
-        print(json_text({"name": sight.name, "state": sight.state, "values": values}), flush=True)
+        alarms = {name: list(texts) for name, texts in sight.alarms.items()}
+        print(json_text({"name": sight.name, "state": sight.state, "values": values, "alarms": alarms}), flush=True)
     return sight
 
 
@@ -190,23 +209,49 @@ def _show(sights: Iterator[Sight]) -> Sight | None:
     sight = None
     with Live(refresh_per_second=4) as live:
         for sight in sights:
-            live.update(_table(sight))
+            live.update(_table(sight, live.console.width, live.console.height))
     return sight
 
 
-def _table(sight: Sight) -> "Table":
+def _table(sight: Sight, width: int = 80, height: int = 1000) -> "Table":
+    """Return the newest values as a table that fits: what is beyond a limit first, no number cut off."""
     from rich.markup import escape
     from rich.table import Table
 
     from labnb.live.si import si_text
 
-    table = Table(title=escape(f"{sight.name}  {sight.state}  {sight.note}".rstrip()), title_justify="left")
-    table.add_column("variable")
-    table.add_column("value", justify="right")
-    table.add_column("at", justify="right")
-    for name, row in sorted(sight.rows.items()):
-        table.add_row(escape(name), escape(si_text(row.value, row.unit, 5)), row.time)
+    names = sorted(sight.rows, key=lambda name: (name not in sight.alarms, name))
+    alarms = _alarms(sight)[: height // 4]
+    shown = names[: max(1, height - _FRAME_LINES - len(alarms))]
+    table = Table(title=_title(sight, alarms), title_justify="left", caption_justify="left")
+    if len(shown) < len(names):
+        table.caption = f"… and {len(names) - len(shown)} more"
+    values = [si_text(sight.rows[name].value, sight.rows[name].unit, 5) for name in shown]
+    wide = width >= _WIDE
+    room = width - max(map(len, ("value", *values))) - (_TIME_WIDTH if wide else _BORDERS)
+    for heading in ("variable", "value", "at")[: 3 if wide else 2]:
+        table.add_column(heading, justify="left" if heading == "variable" else "right", no_wrap=True)
+    for name, value in zip(shown, values, strict=True):
+        told = (escape(_short(name, room)), escape(value), sight.rows[name].time)
+        table.add_row(*told[: len(table.columns)], style="bold red" if name in sight.alarms else "")
     return table
+
+
+def _short(name: str, room: int) -> str:
+    """Return a name that fits; ends of long names tell more apart than middles."""
+    room = max(_SHORTEST, room)
+    return name if len(name) <= room else f"{name[: room - room // 2 - 1]}…{name[-(room // 2) :]}"
+
+
+def _title(sight: Sight, alarms: Sequence[str]) -> str:
+    from rich.markup import escape
+
+    first = escape(f"{sight.name}  {sight.state}  {sight.note}".rstrip())
+    return "\n".join([first, *(f"[bold red]{escape(text)}[/]" for text in alarms)])
+
+
+def _alarms(sight: Sight) -> list[str]:
+    return sorted(f"ALARM {text}" for texts in sight.alarms.values() for text in texts)
 
 
 def _show_lines(sights: Iterator[Sight]) -> Sight | None:
@@ -225,4 +270,4 @@ def _line(sight: Sight) -> str:
     from labnb.live.si import si_text
 
     values = "  ".join(f"{name} {si_text(row.value, row.unit, 5)}" for name, row in sorted(sight.rows.items()))
-    return "  ".join(part for part in (sight.name, sight.state, sight.note, values) if part)
+    return "  ".join(part for part in (sight.name, sight.state, sight.note, *_alarms(sight), values) if part)

@@ -104,6 +104,12 @@ async def test_a_port_that_is_taken_is_told_with_what_to_do(serve, session):
         await server.start()
 
 
+@pytest.mark.parametrize("host", ["192.0.2.1", "no.such.host.invalid"])
+async def test_a_host_that_is_not_of_this_computer_is_told_with_what_it_means(session, host):
+    with pytest.raises(RemoteError, match=rf"at {host}, .*; host is an address of this computer"):
+        await MonitorServer(session, host=host, port=0, token="a-token-of-some-length").start()
+
+
 async def test_the_url_names_the_port_that_was_free(serve):
     server = await serve()
     assert server.url == f"http://127.0.0.1:{server.port}"

@@ -52,6 +52,7 @@ async def test_a_session_is_followed_to_its_end(serve, session, command):
 
 async def test_one_look_for_programs(serve, session, command):
     session.log(2000.0, a=float("nan"))
+    session.exceeded = {"a": ["a > 1", "a > 2"]}
     server = await serve(token="a-token-of-some-length")
     code, output, _ = await command(f"127.0.0.1:{server.port}", "--token", server.token, "--once", "--json")
     assert code == 0
@@ -62,7 +63,10 @@ async def test_one_look_for_programs(serve, session, command):
             "a": {"value": None, "unit": "V", "t": 2000.0},
             "b": {"value": -4.0, "unit": "", "t": 1004.0},
         },
+        "alarms": {"a": ["a > 1", "a > 2"]},
     }
+    code, output, _ = await command(f"127.0.0.1:{server.port}", "--token", server.token, "--once")
+    assert output.startswith("bench 4  running  ALARM a > 1  ALARM a > 2  a ")
 
 
 async def test_who_does_not_answer_is_told_with_exit_code_1(serve, command):
@@ -75,6 +79,9 @@ async def test_who_does_not_answer_is_told_with_exit_code_1(serve, command):
     assert code == 1
     assert "does not answer" in errors
     assert "Traceback" not in errors
+    code, _, errors = await command("no-such-run-or-host")
+    assert code == 1
+    assert re.search(r"no-such-run-or-host:6913 does not answer: .*nor is a run known by that name", errors)
 
 
 @pytest.mark.parametrize(("state", "expected"), [(State.DONE, 0), (State.FAILED, 1)])
@@ -102,3 +109,19 @@ def test_a_terminal_gets_a_table():
     assert "bench [4]  running  3 points" in text
     assert re.search(r"\[b\] .*250\.00 mV .*:\d\d:40", text)
     assert "– K" in text
+
+
+@pytest.mark.parametrize(("width", "height"), [(120, 60), (60, 24), (36, 24), (36, 8)])
+def test_a_table_fits_its_terminal_with_alarms_first_and_no_number_cut(width, height):
+    out = io.StringIO()
+    rows = {f"a_very_long_name_of_a_channel_in_the_oven_{k:02}": Row(-1234.5 - k, "%", 1000.0) for k in range(30)}
+    sight = Sight("oven", "running", rows | {"z": Row(2e-3, "mbar", 1000.0)}, alarms={"z": ["z > 1e-3"]})
+    Console(file=out, width=width, height=height).print(_table(sight, width, height))
+    lines = out.getvalue().splitlines()
+    assert len(lines) <= height
+    assert max(map(len, lines)) <= width
+    assert "ALARM z > 1e-3" in lines[1]
+    text = [line for line in lines if "\u2502" in line]
+    assert re.search(r"z .* 2\.0000 \u00b5bar", text[0])
+    assert all(re.search(r"_\d\d +\u2502 +\u22121\d{3}\.\d %", line) for line in text[1:])
+    assert (f"… and {31 - len(text)} more" in out.getvalue()) == (height < 60)

@@ -5,6 +5,7 @@ import json
 import os
 import select
 import socket
+from contextlib import suppress
 
 import pytest
 
@@ -295,6 +296,37 @@ async def test_a_head_that_never_ends_is_cut_off(serve, monkeypatch):
     writer.write(b"GET / HTTP/1.1\r\nHost: loc")
     assert await asyncio.wait_for(reader.read(), 5) == b""
     writer.close()
+
+
+async def test_a_head_that_comes_letter_by_letter_is_cut_off_all_the_same(serve, monkeypatch):
+    monkeypatch.setattr(server_module, "IDLE_S", 0.3)
+    server = await serve()
+    reader, writer = await asyncio.open_connection("127.0.0.1", server.port)
+
+    async def trickle():
+        writer.write(b"GET / HTTP/1.1\r\nHost: localhost\r\nX: ")
+        while not writer.is_closing():
+            writer.write(b"x")
+            await asyncio.sleep(0.02)
+
+    trickling = asyncio.create_task(trickle())
+    try:
+        with suppress(ConnectionResetError):
+            assert await asyncio.wait_for(reader.read(), 5) == b""
+    finally:
+        trickling.cancel()
+        await asyncio.wait({trickling})
+        writer.close()
+
+
+async def test_a_hundred_connections_that_say_nothing_keep_nobody_out(serve, get, monkeypatch):
+    monkeypatch.setattr(server_module, "IDLE_S", 0.3)
+    server = await serve()
+    silent = [await asyncio.open_connection("127.0.0.1", server.port) for _ in range(100)]
+    assert (await get(server, "/api/server_current_ts")).status == 200
+    for reader, writer in silent:
+        assert await asyncio.wait_for(reader.read(), 5) == b""
+        writer.close()
 
 
 async def test_a_body_that_never_ends_is_cut_off(serve, raw, monkeypatch):

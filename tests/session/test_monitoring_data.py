@@ -123,6 +123,31 @@ def test_reopening_appends_and_goes_on_with_parameters_and_texts(open_session):
     assert open_session(readonly=True)["a"][1].tolist() == [1, 2]
 
 
+class Reading(float):
+    """A number with its unit, as instruments give it."""
+
+    def __new__(cls, value, unit):
+        made = super().__new__(cls, value)
+        made.unit = unit
+        return made
+
+
+def test_a_variable_keeps_its_unit_once_it_has_entries(open_session):
+    with open_session() as sesn:
+        sesn.add_entry(a=1.0, b=Reading(2.0, "V"))
+        sesn.save_units(a="K", c="A", d="m")
+        sesn.save_units(c="mA", a="K")  # of one nothing was logged, the other stays
+        with pytest.raises(PlanError, match=r"'b' has 1 entries in V already.*mV.*another name"):
+            sesn.save_units(d="s", b="mV")
+        with pytest.raises(SchemaError, match=r"'b' comes in A, but is logged in V"):
+            sesn.add_entry(a=2.0, b=Reading(3.0, "A"))
+        sesn.add_entry(b=3.0)
+        assert sesn.units() == {"a": "K", "b": "V", "c": "mA", "d": "m"}
+        assert (sesn["a"][1].tolist(), sesn["b"][1].tolist()) == ([1.0], [2.0, 3.0])
+    with open_session() as sesn, pytest.raises(SchemaError, match="logged in K"):
+        sesn.add_entry(a=Reading(1.0, "mK"))
+
+
 def test_a_session_that_may_not_be_written_says_so(open_session):
     with pytest.raises(PlanError, match="no session 'oven' to read"):
         open_session(readonly=True)

@@ -100,6 +100,8 @@ def test_tasks_that_are_none_are_refused_and_nothing_was_begun(sesn):
     for task, hint in ((print, "async def"), (3, "expected an async function"), (two, "takes 2 arguments")):
         with pytest.raises(PlanError, match=hint):
             run_virtual(sesn.monitor(fine(sesn), task))
+    with pytest.raises(PlanError, match=r"call it: `plot\(...\)`"):
+        run_virtual(sesn.monitor(fine, sesn.plot))
     with pytest.raises(PlanError, match="no task"):
         run_virtual(sesn.monitor())
 
@@ -339,6 +341,26 @@ def test_alarms_of_one_variable_are_told_apart_and_seen_while_they_last(sesn):
     assert (high.raised, higher.raised) == (False, False)
 
 
+def test_a_name_that_nobody_logs_is_told_after_a_minute(sesn):
+    sesn.alert("presure > 1e-3")
+    sesn.alert("pressure > 1e-3")
+
+    async def log(session):
+        session.add_entry(pressure=1e-4)
+        await session.sleep(10)
+
+    async def end(session):
+        await session.sleep(200)
+        session.ask_exit()
+
+    run_virtual(sesn.monitor(log, end, sesn.plot(["flow", "pressure"])))
+    told = [event["text"] for event in events(sesn)]
+    assert len(told) == 2
+    assert told[0].startswith("the plot of flow, pressure waits for 'flow', which nobody has logged; ")
+    assert told[1].startswith("the alarm 'presure > 1e-3' waits for 'presure', which nobody has logged; ")
+    assert "pressure" in told[1].rpartition(";")[2]
+
+
 def test_an_alarm_raised_by_a_thread_is_notified_on_the_loop(sesn):
     heard = []
 
@@ -375,7 +397,7 @@ def test_whoever_stops_a_session_does_not_wait_for_its_last_picture_which_follow
 
     def slowly(*_):
         drawing.set()
-        may_end.wait(20)
+        may_end.wait(2)
         return b"a picture"
 
     monkeypatch.setattr(picture, "draw", slowly)

@@ -1,6 +1,7 @@
 """Opens the port and closes it; what is answered there stands in the modules beside."""
 
 import asyncio
+import errno
 import json
 import socket
 from collections.abc import Awaitable, Callable
@@ -85,7 +86,7 @@ class MonitorServer:
             await runner.cleanup()
             raise RemoteError(
                 f"the page of session {self._observed.name!r} cannot be served at {self._host}, port {self._asked}: "
-                f"{error.strerror or error}; choose another port (0: any that is free), or end who has this one"
+                f"{error.strerror or error}; {_advice(error)}"
             ) from error
         self._runner, self._port = runner, int(runner.addresses[0][1])
         served(self._port, asyncio.get_running_loop())
@@ -142,6 +143,14 @@ class MonitorServer:
             return _refused(request, refusal, page)
 
         return guard
+
+
+def _advice(error: OSError) -> str:
+    if isinstance(error, socket.gaierror) or error.errno == errno.EADDRNOTAVAIL:
+        return "host is an address of this computer: '127.0.0.1' for itself, '0.0.0.0' for every network"
+    if error.errno == errno.EACCES:
+        return "ports below 1024 are the system's; choose another one (0: any that is free)"
+    return "choose another port (0: any that is free), or end who has this one"
 
 
 async def _read_in_vain(request: web.Request) -> None:

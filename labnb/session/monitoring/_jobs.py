@@ -86,10 +86,8 @@ def caller_of(function: object, what: str, optional: tuple[object, ...], *fixed:
     `fixed` names what it always gets. Raises PlanError for what is no async function, or takes something else.
     """
     if not (inspect.iscoroutinefunction(function) or inspect.iscoroutinefunction(getattr(function, "__call__", None))):  # noqa: B004  an object that is called
-        advice = "; make it `async def`, and call a blocking driver by `await asyncio.to_thread(...)`"
         raise PlanError(
-            f"{what} is {describe_value(function)}; expected an async function, or what calling one returns"
-            f"{advice if callable(function) else ''}"
+            f"{what} is {describe_value(function)}; expected an async function, or what calling one returns{_advice(function)}"
         )
     called = cast("Callable[..., Awaitable[Any]]", function)
     least, most = _places(called)
@@ -102,6 +100,15 @@ def caller_of(function: object, what: str, optional: tuple[object, ...], *fixed:
     raise PlanError(
         f"{what}, {getattr(function, '__name__', function)!r}, takes {least} arguments; expected ({wanted}) or ({', '.join(fixed)})"
     )
+
+
+def _advice(function: object) -> str:
+    name = getattr(function, "__name__", "")
+    if name in ("plot", "send_email", "sweep"):
+        return f"; call it: `{name}(...)`"
+    if callable(function):
+        return "; make it `async def`, and call a blocking driver by `await asyncio.to_thread(...)`"
+    return ""
 
 
 def _places(function: Callable[..., object]) -> tuple[int, int]:

@@ -53,6 +53,21 @@ def number_of(name: str, value: object, what: str) -> float:
     return number
 
 
+def units_of(given: Mapping[str, object], known: Mapping[str, str]) -> dict[str, str]:
+    """Return the units that values bring along, of those that have none yet. Raises SchemaError for another than known."""
+    found = dict[str, str]()
+    for name, value in given.items():
+        unit: object = getattr(value, "unit", None)
+        if not isinstance(unit, str) or not unit:
+            continue
+        if known.get(name, unit) not in (unit, ""):
+            raise SchemaError(
+                f"add_entry: {name!r} comes in {unit}, but is logged in {known[name]}; convert it, or log it by another name"
+            )
+        found[name] = unit
+    return found
+
+
 def text_of(name: str, value: object) -> str:
     """Return a text. Raises SchemaError for anything else."""
     if not isinstance(value, str):

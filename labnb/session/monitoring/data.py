@@ -11,7 +11,7 @@ from labnb.record import data_root
 from labnb.session.monitoring._parts import LivePart, Part, StoredPart, check_not_written, find_parts
 from labnb.session.monitoring._sqlite import find_sqlite, import_sqlite
 from labnb.session.monitoring._succession import Succession
-from labnb.session.monitoring._values import array_of, from_json, merged, number_of, text_of
+from labnb.session.monitoring._values import array_of, from_json, merged, number_of, text_of, units_of
 from labnb.session.monitoring.reading import Readings
 
 _UNNAMED = "session"
@@ -182,11 +182,9 @@ class SessionData(Readings):
         """
         given = merged(args, kwargs, "add_entry")
         numbers = {name: number_of(name, value, "add_entry") for name, value in given.items()}
-        for name, value in given.items():
-            unit: object = getattr(value, "unit", None)
-            if isinstance(unit, str) and unit and name not in self._units:
-                self._units[name] = unit
+        units = units_of(given, self._units)
         with self._parts.lock:
+            self._units |= units
             self._part().put(numbers, present_clock().time_ns(), self._units)
             self._parts.look()
 
@@ -216,10 +214,18 @@ class SessionData(Readings):
     def save_units(self, *args: Mapping[str, object], **kwargs: object) -> None:
         """Say in which units variables are logged, best before their first entry: `sesn.save_units(pressure="mbar")`.
 
-        Raises PlanError for a unit that is no text, RecordError.
+        Raises PlanError for a unit that is no text, or another than entries are logged in already, RecordError.
         """
         given = merged(args, kwargs, "save_units")
-        self._save("units", self._units, {n: check_unit(unit, f"variable {n!r}") for n, unit in given.items()})
+        units = {name: check_unit(unit, f"variable {name!r}") for name, unit in given.items()}
+        for name, unit in units.items():
+            before = self._units.get(name)
+            if before and unit != before and self.logged_count(name):
+                raise PlanError(
+                    f"save_units: {name!r} has {self.logged_count(name)} entries in {before} already, which would become "
+                    f"{unit or 'numbers without a unit'}; log what comes in another unit by another name"
+                )
+        self._save("units", self._units, units)
 
     def _save(self, what: str, into: dict[str, Any], new: Mapping[str, object]) -> None:
         with self._parts.lock:

@@ -9,7 +9,7 @@ from dataclasses import dataclass, field
 from functools import partial
 from typing import Any, cast
 
-from labnb.core import LifecycleError, PlanError
+from labnb.core import LifecycleError, PlanError, nearest
 from labnb.session._blocking import run_blocking
 from labnb.session.monitoring._going import Going
 from labnb.session.monitoring._jobs import Accompaniment, Work, caller_of, works_of
@@ -23,6 +23,7 @@ Notify = Callable[["Alarm"], object]
 _PERIOD_S = 0.5  # of charts
 _PATIENCE_S = 2.0  # for their last pictures,
 _HASTE_S = 0.1  # and where a person waits
+_SLIP_S = 60.0  # until a name that nobody has logged is taken for a slip
 
 
 @dataclass(slots=True)
@@ -100,6 +101,7 @@ class MonitoringSession(SessionData):
     async def _go(self, works: Sequence[Work], around: contextlib.AbstractAsyncContextManager[None]) -> None:
         self._part()
         self._monitor = monitor = _Monitor(Going(self.name, self._tell))
+        doubt = asyncio.get_running_loop().call_later(_SLIP_S, self._tell_slips)
         try:
             for load in {work.load for work in works if work.load}:
                 await asyncio.to_thread(load)
@@ -112,6 +114,7 @@ class MonitoringSession(SessionData):
             part.note("error", f"{type(error).__name__}: {error}", notes=notes)
             raise
         finally:
+            doubt.cancel()
             await self._end_asides(monitor)
             self._monitor = None
 
@@ -276,6 +279,19 @@ class MonitoringSession(SessionData):
             _, left = await asyncio.wait(monitor.asides, timeout=10.0)
             for task in left:
                 task.cancel()
+
+    def _tell_slips(self) -> None:
+        """Tell of names that are watched or shown, but were not logged."""
+        logged = self.logged_variables()
+        shown = {
+            name: f"the plot of {chart.title}" for chart in self._charts for name in (*chart.names, chart.x) if name
+        }
+        watched = {
+            each.limits.name: f"the alarm {each.limits.text!r}" for all_ in self._alarms.values() for each in all_
+        }
+        for name, what in {**shown, **watched}.items():
+            if name not in logged:
+                self._tell(f"{what} waits for {name!r}, which nobody has logged; {nearest(name, sorted(logged))}")
 
     def _tell(self, text: str) -> None:
         """Keep a warning with the data, and show it."""
