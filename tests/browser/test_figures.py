@@ -137,8 +137,8 @@ class Figure:
             self.notebook.screenshot(f"figure-{name}-{theme.lower()}")
 
 
-def start(open_notebook, *cells, name="figure.ipynb"):
-    notebook = open_notebook([LOAD, *cells], name=name)
+def start(open_notebook, *cells, name="figure.ipynb", **how):
+    notebook = open_notebook([LOAD, *cells], name=name, **how)
     notebook.run_all()
     return notebook, Figure(notebook)
 
@@ -314,7 +314,7 @@ def test_every_control_has_a_name_and_is_reached_by_the_keyboard(open_notebook):
 
 
 def test_a_reloaded_page_shows_the_running_figure_again_whole(open_notebook):
-    notebook, figure = start(open_notebook, MAP, name="reload.ipynb")
+    notebook, figure = start(open_notebook, MAP, name="reload.ipynb", fresh=True)
     figure.page.wait_for_timeout(2500)
     before = figure.pixels()
     notebook.command("docmanager:save")
