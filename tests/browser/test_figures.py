@@ -4,9 +4,6 @@ import time
 
 import pytest
 
-# A shared machine is slower than a person's own: times (not bytes) may be so many times the goal.
-LOADED = 2
-
 LOAD = "%load_ext labnb\nimport asyncio, time, math\nimport numpy as np"
 STOP = "document.querySelector('.labnb-stop').click()"
 
@@ -384,7 +381,7 @@ FRAMES = """seconds => new Promise(done => { let frames = 0; const begin = perfo
         spent < seconds ? requestAnimationFrame(step) : done(frames / spent) }; requestAnimationFrame(step) })"""
 
 
-# What the kernel sends, and how long it is busy with the figure, second by second.
+# What the kernel sends, and how long it is busy with the figure, second by second, once it has so many points.
 METER = """import itertools
 from collections import Counter
 from ipywidgets import Widget
@@ -399,11 +396,11 @@ def metered_update(self):
     second, begin = int(time.monotonic()), time.thread_time()
     update(self)
     spent[second] += time.thread_time() - begin
-    frames[second] += 1
+    frames[second] += self._run.points >= {points}
 Widget._send, Output.update = metered_send, metered_update"""
-REPORT = """seconds = sorted(frames)[1:-1]
-print(max(sent[s] for s in seconds), sorted(spent[s] for s in seconds)[len(seconds) // 2],
-      sorted(frames[s] for s in seconds)[len(seconds) // 2])"""
+REPORT = """seconds = [s for s in sorted(frames) if frames[s]][1:-1]
+print(max(sent[s] for s in seconds), sum(spent[s] for s in seconds) / len(seconds),
+      sum(frames[s] for s in seconds) / len(seconds))"""
 LINE = """%%measure big
 for k in sweep(range(1_500_000)):
     y: "V" = next(noise)
@@ -419,9 +416,10 @@ for a in sweep(0, 1, 500, "V"):
 """
 
 
+@pytest.mark.speed
 @pytest.mark.parametrize(("name", "cell", "points"), [("line", LINE, 1_000_000), ("map", NOISY_MAP, 20_000)])
 def test_a_large_live_figure_is_quick_and_sends_little(open_notebook, name, cell, points):
-    notebook, figure = start(open_notebook, METER, cell, REPORT, name=f"rates-{name}.ipynb")
+    notebook, figure = start(open_notebook, METER.replace("{points}", str(points)), cell, REPORT, name=f"rates-{name}.ipynb")
     end = time.monotonic() + 40
     while notebook.points() < points:
         assert time.monotonic() < end
@@ -434,10 +432,10 @@ def test_a_large_live_figure_is_quick_and_sends_little(open_notebook, name, cell
     notebook.wait_done(3)
     most, busy, updates = (float(word) for word in notebook.text(3).split())
     print(
-        f"{name}: {updates:.0f} updates/s sent, {changes:.1f}/s seen, {most / 1e3:.0f} kB/s at most, "
+        f"{name}: {updates:.1f} updates/s sent, {changes:.1f}/s seen, {most / 1e3:.0f} kB/s at most, "
         f"{busy:.1%} of the kernel, {fps:.0f} fps"
     )
     assert most <= 200_000
-    assert busy <= 0.05 * LOADED
-    assert updates >= 10 / LOADED
-    assert fps >= 50 / LOADED
+    assert busy <= 0.05
+    assert round(updates) >= 10
+    assert fps >= 50
