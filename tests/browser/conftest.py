@@ -2,6 +2,7 @@
 
 import contextlib
 import os
+import re
 import socket
 import subprocess
 import sys
@@ -76,6 +77,12 @@ def start_lab():
 
 
 @pytest.fixture(scope="session")
+def unnamed():
+    """Return `unnamed_controls`."""
+    return unnamed_controls
+
+
+@pytest.fixture(scope="session")
 def lab(tmp_path_factory):
     """Yield (url, folder) of a JupyterLab with folders of its own, on a free port of the loopback."""
     root = tmp_path_factory.mktemp("lab")
@@ -101,6 +108,14 @@ def chrome():
         browser = playwright.chromium.launch(executable_path=CHROMIUM, args=FLAGS.split())
         yield browser
         browser.close()
+
+
+_CONTROL = re.compile(r"^\s*- (button|combobox|textbox|listbox|checkbox|spinbutton|slider|link|application)\b(?! \")")
+
+
+def unnamed_controls(root):
+    """Return those controls below a place that a screen reader has no name for, as the browser tells it."""
+    return [line for line in root.aria_snapshot().splitlines() if _CONTROL.match(line)]
 
 
 class Notebook:
@@ -186,6 +201,14 @@ class Notebook:
             changes += now != before
             before = now
         return changes
+
+    def tab_to(self, selector, most=60):
+        """Press Tab until what has the focus is of `selector`; return how often."""
+        for count in range(1, most + 1):
+            self.page.keyboard.press("Tab")
+            if self.page.evaluate("selector => document.activeElement.matches(selector)", selector):
+                return count
+        raise AssertionError(f"the keyboard does not reach {selector}")
 
     def screenshot(self, name):
         ARTIFACTS.mkdir(exist_ok=True)

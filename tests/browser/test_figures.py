@@ -297,17 +297,31 @@ def test_a_family_can_be_turned_into_a_map(open_notebook):
     assert notebook.seconds_until_done(1, STOP) >= 0
 
 
-def test_every_control_has_a_name_and_is_reached_by_the_keyboard(open_notebook):
+def test_every_control_has_a_name_and_a_run_is_watched_and_stopped_by_keys_alone(open_notebook, unnamed):
     notebook, figure = start(open_notebook, CUBE)
     figure.wait_legend("at field")
-    names = figure.root.evaluate(
-        """root => [...root.querySelectorAll('button, select, .labnb-area')].map(one => [one.tabIndex,
-        one.getAttribute('aria-label') || one.innerText && one.tagName === 'BUTTON' && one.innerText
-        || one.title || one.labels?.[0]?.innerText || ''])"""
-    )
-    assert len(names) >= 5
-    assert all(tab >= 0 and name for tab, name in names), names
-    assert notebook.seconds_until_done(1, STOP) >= 0
+    panel = notebook.page.locator(".labnb-panel")
+    assert unnamed(panel) == []
+    told = panel.aria_snapshot()
+    for control in ('button "Pause"', 'button "Stop"', 'combobox "field"', 'button "Reset"', 'button "Newest row"'):
+        assert control in told, told
+    assert "application \"map of z; drag or + and − zoom, arrow keys move, 0 resets\"" in told
+    notebook.tab_to(".labnb-pause")  # from the cell, which has the focus after Run
+    notebook.page.keyboard.press("Space")
+    notebook.wait("document.querySelector('.labnb-state').innerText.includes('paused')")
+    notebook.page.keyboard.press("Space")
+    notebook.wait("document.querySelector('.labnb-state').innerText.includes('running')")
+    assert notebook.tab_to(".labnb-stop") == 1
+    for next_one in (".labnb-slice select", ".labnb-reset", ".labnb-newest", ".labnb-area"):
+        assert notebook.tab_to(next_one) == 1
+    whole = figure.view()
+    notebook.page.keyboard.press("+")
+    figure.wait_view(lambda view: view[1] - view[0] < 0.9 * (whole[1] - whole[0]))
+    for _ in range(4):
+        notebook.page.keyboard.press("Shift+Tab")
+    assert notebook.page.evaluate("document.activeElement.matches('.labnb-stop')") is True
+    notebook.page.keyboard.press("Enter")
+    notebook.wait_done(1)
 
 
 def test_a_reloaded_page_shows_the_running_figure_again_whole(open_notebook):
@@ -324,7 +338,7 @@ def test_a_reloaded_page_shows_the_running_figure_again_whole(open_notebook):
     assert notebook.seconds_until_done(1, STOP) >= 0
 
 
-def test_a_finished_run_is_explored_overlaid_and_kept_as_a_picture(lab, open_notebook):
+def test_a_finished_run_is_explored_overlaid_and_kept_as_a_picture(open_notebook, unnamed):
     quick = FAMILY.replace("0.15", "0").replace("family", "iv")
     other = quick.replace("1e-12", "2e-12").replace("iv", "later", 1)
     notebook = open_notebook(
@@ -344,6 +358,7 @@ def test_a_finished_run_is_explored_overlaid_and_kept_as_a_picture(lab, open_not
     assert [o for o in notebook.outputs(4) if "image/png" in o.get("data", {})]
     figure = Figure(notebook, ".jp-Cell:nth-child(4) .labnb-explore")
     assert "later-" in figure.legend()
+    assert unnamed(notebook.page.locator(".jp-Cell:nth-child(4) .labnb-explore")) == []
     assert figure.root.locator("path.line").count() == 6
     whole, numbers = figure.view(), figure.root.locator(".tick text").all_text_contents()
     figure.drag((0.3, 0.2), (0.7, 0.8))
