@@ -2,6 +2,7 @@
 
 import contextlib
 import os
+import re
 import socket
 import subprocess
 import sys
@@ -19,6 +20,7 @@ FLAGS = (
     "--disable-component-update --disable-sync"
 )
 ARTIFACTS = Path(__file__).parents[2] / "test-artifacts"
+SIZE = {"width": 1300, "height": 1000}
 
 # Everything below asks JupyterLab's own models, not the look of the page.
 _CELL = "window.jupyterapp.shell.currentWidget.content.widgets[a]"
@@ -75,6 +77,12 @@ def start_lab():
 
 
 @pytest.fixture(scope="session")
+def unnamed():
+    """Return `unnamed_controls`."""
+    return unnamed_controls
+
+
+@pytest.fixture(scope="session")
 def lab(tmp_path_factory):
     """Yield (url, folder) of a JupyterLab with folders of its own, on a free port of the loopback."""
     root = tmp_path_factory.mktemp("lab")
@@ -100,6 +108,14 @@ def chrome():
         browser = playwright.chromium.launch(executable_path=CHROMIUM, args=FLAGS.split())
         yield browser
         browser.close()
+
+
+_CONTROL = re.compile(r"^\s*- (button|combobox|textbox|listbox|checkbox|spinbutton|slider|link|application)\b(?! \")")
+
+
+def unnamed_controls(root):
+    """Return those controls below a place that a screen reader has no name for, as the browser tells it."""
+    return [line for line in root.aria_snapshot().splitlines() if _CONTROL.match(line)]
 
 
 class Notebook:
@@ -186,14 +202,25 @@ class Notebook:
             before = now
         return changes
 
+    def tab_to(self, selector, most=60):
+        """Press Tab until what has the focus is of `selector`; return how often."""
+        for count in range(1, most + 1):
+            self.page.keyboard.press("Tab")
+            if self.page.evaluate("selector => document.activeElement.matches(selector)", selector):
+                return count
+        raise AssertionError(f"the keyboard does not reach {selector}")
+
     def screenshot(self, name):
         ARTIFACTS.mkdir(exist_ok=True)
         self.page.screenshot(path=str(ARTIFACTS / f"{name}.png"))
 
     def theme(self, name):
+        light = "true" if "Dark" not in name else "false"
+        is_on = f"() => document.body.dataset.jpThemeLight === '{light}'"
+        if self.page.evaluate(is_on):
+            return
         self.command("apputils:change-theme", theme=name)
-        dark = "true" if "Dark" not in name else "false"
-        self.page.wait_for_function(f"() => document.body.dataset.jpThemeLight === '{dark}'")
+        self.page.wait_for_function(is_on)
         self.page.wait_for_timeout(300)
 
 
@@ -203,13 +230,44 @@ def sharpness():
     return 1
 
 
-@pytest.fixture
-def open_notebook(lab, chrome, sharpness):
-    """Return a function that opens cells (or a notebook's path) in a new page, with a kernel unless told otherwise."""
-    url, root = lab
-    contexts, opened = [], []
+@pytest.fixture(scope="session")
+def shared_pages(chrome):
+    """Yield the pages of JupyterLab that tests use one after the other, by address: to load one takes seconds."""
+    pages = {}
+    yield pages
+    for page, _ in pages.values():
+        page.context.close()
 
-    def open_it(cells=(), name="test.ipynb", kernel=True, client="lab"):
+
+# The page goes on as if it had just been loaded: no document is open, no kernel runs.
+_TIDY = """async () => {
+    const { shell, serviceManager } = window.jupyterapp;
+    for (const widget of [...shell.widgets('main')]) widget.dispose();
+    await serviceManager.sessions.shutdownAll();
+    await serviceManager.sessions.refreshRunning();
+}"""
+_OPEN = """async name => { const { restored, commands } = window.jupyterapp; await restored;
+    await commands.execute('docmanager:open', {path: name}) }"""
+_SHOWN = "window.jupyterapp?.shell?.currentWidget?.context?.path === name"
+
+
+def _new_page(chrome, sharpness=1):
+    page = chrome.new_context(device_scale_factor=sharpness).new_page()
+    errors = []
+    page.on("pageerror", lambda error: errors.append(str(error)))
+    return page, errors
+
+
+@pytest.fixture
+def open_notebook(lab, chrome, shared_pages, sharpness):
+    """Return a function that opens cells (or a notebook's path) in a page, with a kernel unless told otherwise.
+
+    The page of JupyterLab is that of other tests before; with `fresh`, or without a kernel, it is loaded anew.
+    """
+    url, root = lab
+    fresh_ones, used = [], []
+
+    def open_it(cells=(), name="test.ipynb", kernel=True, client="lab", fresh=False):
         path = root / name
         if cells:
             notebook = nbformat.v4.new_notebook(
@@ -217,23 +275,35 @@ def open_notebook(lab, chrome, sharpness):
                 metadata={"kernelspec": {"name": "python3", "display_name": "Python 3", "language": "python"}},
             )
             nbformat.write(notebook, path)
-        context = chrome.new_context(viewport={"width": 1300, "height": 1000}, device_scale_factor=sharpness)
-        contexts.append(context)
-        page = context.new_page()
-        errors = []
-        if client == "lab":  # Notebook's own page has some of its own
-            page.on("pageerror", lambda error: errors.append(str(error)))
-        page.goto(f"{url}/lab/tree/{name}?reset" if client == "lab" else f"{url}/notebooks/{name}")
+        if client == "lab" and kernel and sharpness == 1 and not fresh and not used:
+            if url not in shared_pages:
+                shared_pages[url] = _new_page(chrome)
+                shared_pages[url][0].goto(f"{url}/lab?reset")
+            page, errors = shared_pages[url]
+            page.set_viewport_size(SIZE)
+            page.wait_for_function("() => window.jupyterapp?.shell", timeout=60_000)
+            page.evaluate(_OPEN, name)
+            page.wait_for_function(f"name => {_SHOWN}", arg=name, timeout=60_000)
+        else:
+            page, errors = _new_page(chrome, sharpness)
+            page.set_viewport_size(SIZE)
+            fresh_ones.append(page)
+            page.goto(f"{url}/lab/tree/{name}?reset" if client == "lab" else f"{url}/notebooks/{name}")
         notebook = Notebook(page, path)
-        opened.append((notebook, errors))
+        used.append((notebook, errors if client == "lab" else []))  # Notebook's own page has some of its own
         if kernel:
             page.wait_for_function(f"() => {_READY}", timeout=60_000)
         return notebook
 
     yield open_it
-    failures = [error for _, errors in opened for error in errors]
-    for notebook, _ in opened:
-        notebook.command("kernelmenu:shutdown")
-    for context in contexts:
-        context.close()
+    failures = [error for _, errors in used for error in errors]
+    for page in fresh_ones:
+        page.evaluate("() => { window.jupyterapp?.commands.execute('kernelmenu:shutdown') }")
+        page.context.close()
+    if url in shared_pages:
+        page, errors = shared_pages[url]
+        errors.clear()
+        page.mouse.move(0, 0)
+        Notebook(page, root).theme("JupyterLab Light")
+        page.evaluate(_TIDY)
     assert not failures, failures

@@ -4,9 +4,6 @@ import time
 
 import pytest
 
-# A shared machine is slower than a person's own: times (not bytes) may be so many times the goal.
-LOADED = 2
-
 LOAD = "%load_ext labnb\nimport asyncio, time, math\nimport numpy as np"
 STOP = "document.querySelector('.labnb-stop').click()"
 
@@ -137,8 +134,8 @@ class Figure:
             self.notebook.screenshot(f"figure-{name}-{theme.lower()}")
 
 
-def start(open_notebook, *cells, name="figure.ipynb"):
-    notebook = open_notebook([LOAD, *cells], name=name)
+def start(open_notebook, *cells, name="figure.ipynb", **how):
+    notebook = open_notebook([LOAD, *cells], name=name, **how)
     notebook.run_all()
     return notebook, Figure(notebook)
 
@@ -300,21 +297,35 @@ def test_a_family_can_be_turned_into_a_map(open_notebook):
     assert notebook.seconds_until_done(1, STOP) >= 0
 
 
-def test_every_control_has_a_name_and_is_reached_by_the_keyboard(open_notebook):
+def test_every_control_has_a_name_and_a_run_is_watched_and_stopped_by_keys_alone(open_notebook, unnamed):
     notebook, figure = start(open_notebook, CUBE)
     figure.wait_legend("at field")
-    names = figure.root.evaluate(
-        """root => [...root.querySelectorAll('button, select, .labnb-area')].map(one => [one.tabIndex,
-        one.getAttribute('aria-label') || one.innerText && one.tagName === 'BUTTON' && one.innerText
-        || one.title || one.labels?.[0]?.innerText || ''])"""
-    )
-    assert len(names) >= 5
-    assert all(tab >= 0 and name for tab, name in names), names
-    assert notebook.seconds_until_done(1, STOP) >= 0
+    panel = notebook.page.locator(".labnb-panel")
+    assert unnamed(panel) == []
+    told = panel.aria_snapshot()
+    for control in ('button "Pause"', 'button "Stop"', 'combobox "field"', 'button "Reset"', 'button "Newest row"'):
+        assert control in told, told
+    assert "application \"map of z; drag or + and − zoom, arrow keys move, 0 resets\"" in told
+    notebook.tab_to(".labnb-pause")  # from the cell, which has the focus after Run
+    notebook.page.keyboard.press("Space")
+    notebook.wait("document.querySelector('.labnb-state').innerText.includes('paused')")
+    notebook.page.keyboard.press("Space")
+    notebook.wait("document.querySelector('.labnb-state').innerText.includes('running')")
+    assert notebook.tab_to(".labnb-stop") == 1
+    for next_one in (".labnb-slice select", ".labnb-reset", ".labnb-newest", ".labnb-area"):
+        assert notebook.tab_to(next_one) == 1
+    whole = figure.view()
+    notebook.page.keyboard.press("+")
+    figure.wait_view(lambda view: view[1] - view[0] < 0.9 * (whole[1] - whole[0]))
+    for _ in range(4):
+        notebook.page.keyboard.press("Shift+Tab")
+    assert notebook.page.evaluate("document.activeElement.matches('.labnb-stop')") is True
+    notebook.page.keyboard.press("Enter")
+    notebook.wait_done(1)
 
 
 def test_a_reloaded_page_shows_the_running_figure_again_whole(open_notebook):
-    notebook, figure = start(open_notebook, MAP, name="reload.ipynb")
+    notebook, figure = start(open_notebook, MAP, name="reload.ipynb", fresh=True)
     figure.page.wait_for_timeout(2500)
     before = figure.pixels()
     notebook.command("docmanager:save")
@@ -327,7 +338,7 @@ def test_a_reloaded_page_shows_the_running_figure_again_whole(open_notebook):
     assert notebook.seconds_until_done(1, STOP) >= 0
 
 
-def test_a_finished_run_is_explored_overlaid_and_kept_as_a_picture(lab, open_notebook):
+def test_a_finished_run_is_explored_overlaid_and_kept_as_a_picture(open_notebook, unnamed):
     quick = FAMILY.replace("0.15", "0").replace("family", "iv")
     other = quick.replace("1e-12", "2e-12").replace("iv", "later", 1)
     notebook = open_notebook(
@@ -347,6 +358,7 @@ def test_a_finished_run_is_explored_overlaid_and_kept_as_a_picture(lab, open_not
     assert [o for o in notebook.outputs(4) if "image/png" in o.get("data", {})]
     figure = Figure(notebook, ".jp-Cell:nth-child(4) .labnb-explore")
     assert "later-" in figure.legend()
+    assert unnamed(notebook.page.locator(".jp-Cell:nth-child(4) .labnb-explore")) == []
     assert figure.root.locator("path.line").count() == 6
     whole, numbers = figure.view(), figure.root.locator(".tick text").all_text_contents()
     figure.drag((0.3, 0.2), (0.7, 0.8))
@@ -384,7 +396,7 @@ FRAMES = """seconds => new Promise(done => { let frames = 0; const begin = perfo
         spent < seconds ? requestAnimationFrame(step) : done(frames / spent) }; requestAnimationFrame(step) })"""
 
 
-# What the kernel sends, and how long it is busy with the figure, second by second.
+# What the kernel sends, and how long it is busy with the figure, second by second, once it has so many points.
 METER = """import itertools
 from collections import Counter
 from ipywidgets import Widget
@@ -399,11 +411,11 @@ def metered_update(self):
     second, begin = int(time.monotonic()), time.thread_time()
     update(self)
     spent[second] += time.thread_time() - begin
-    frames[second] += 1
+    frames[second] += self._run.points >= {points}
 Widget._send, Output.update = metered_send, metered_update"""
-REPORT = """seconds = sorted(frames)[1:-1]
-print(max(sent[s] for s in seconds), sorted(spent[s] for s in seconds)[len(seconds) // 2],
-      sorted(frames[s] for s in seconds)[len(seconds) // 2])"""
+REPORT = """seconds = [s for s in sorted(frames) if frames[s]][1:-1]
+print(max(sent[s] for s in seconds), sum(spent[s] for s in seconds) / len(seconds),
+      sum(frames[s] for s in seconds) / len(seconds))"""
 LINE = """%%measure big
 for k in sweep(range(1_500_000)):
     y: "V" = next(noise)
@@ -419,9 +431,10 @@ for a in sweep(0, 1, 500, "V"):
 """
 
 
+@pytest.mark.speed
 @pytest.mark.parametrize(("name", "cell", "points"), [("line", LINE, 1_000_000), ("map", NOISY_MAP, 20_000)])
 def test_a_large_live_figure_is_quick_and_sends_little(open_notebook, name, cell, points):
-    notebook, figure = start(open_notebook, METER, cell, REPORT, name=f"rates-{name}.ipynb")
+    notebook, figure = start(open_notebook, METER.replace("{points}", str(points)), cell, REPORT, name=f"rates-{name}.ipynb")
     end = time.monotonic() + 40
     while notebook.points() < points:
         assert time.monotonic() < end
@@ -434,10 +447,10 @@ def test_a_large_live_figure_is_quick_and_sends_little(open_notebook, name, cell
     notebook.wait_done(3)
     most, busy, updates = (float(word) for word in notebook.text(3).split())
     print(
-        f"{name}: {updates:.0f} updates/s sent, {changes:.1f}/s seen, {most / 1e3:.0f} kB/s at most, "
+        f"{name}: {updates:.1f} updates/s sent, {changes:.1f}/s seen, {most / 1e3:.0f} kB/s at most, "
         f"{busy:.1%} of the kernel, {fps:.0f} fps"
     )
     assert most <= 200_000
-    assert busy <= 0.05 * LOADED
-    assert updates >= 10 / LOADED
-    assert fps >= 50 / LOADED
+    assert busy <= 0.05
+    assert round(updates) >= 10
+    assert fps >= 50

@@ -17,8 +17,9 @@ bench.psu.channel(1).limit(voltage=(0, 0.8))
 class Shown:
     """A panel in the page, and the kernel behind it."""
 
-    def __init__(self, notebook, cell):
+    def __init__(self, notebook, cell, unnamed):
         self.notebook, self.page = notebook, notebook.page
+        self._unnamed = unnamed
         self.root = notebook.page.locator(".labnb-tool").first
         self._cell = cell
 
@@ -68,6 +69,10 @@ class Shown:
     def sees(self, text, timeout_s=15):
         self.root.get_by_text(re.compile(re.escape(text))).first.wait_for(timeout=timeout_s * 1000)
 
+    def unnamed(self):
+        """Return the controls that have no accessible name."""
+        return self._unnamed(self.root)
+
     def pictures(self, name):
         """Keep the panel's look in both themes; return nothing."""
         ARTIFACTS.mkdir(exist_ok=True)
@@ -78,31 +83,23 @@ class Shown:
             self.root.screenshot(path=str(ARTIFACTS / f"{name}-{theme.lower()}.png"))
         self.notebook.theme("JupyterLab Light")
 
-    def all_named(self):
-        """Return the controls that have no accessible name."""
-        return self.root.evaluate(
-            """root => [...root.querySelectorAll('input, select, textarea, button')].filter(c =>
-                !(c.getAttribute('aria-label') || c.title || c.textContent.trim() && c.tagName === 'BUTTON'
-                  || [...(c.labels || [])].some(l => l.innerText.trim()))).map(c => c.outerHTML.slice(0, 200))"""
-        )
-
 
 @pytest.fixture
-def show(open_notebook):
+def show(open_notebook, unnamed):
     def show_it(*cells, name="panels.ipynb", size=(1300, 1400)):
         notebook = open_notebook(list(cells), name=name)
         notebook.page.set_viewport_size({"width": size[0], "height": size[1]})
         notebook.run_all()
         notebook.wait_done(len(cells) - 1)
         notebook.page.wait_for_selector(".labnb-tool", timeout=30_000)
-        return Shown(notebook, len(cells) - 1)
+        return Shown(notebook, len(cells) - 1, unnamed)
 
     return show_it
 
 
 def test_a_sweep_is_chosen_started_paused_stopped_and_copied(show, chrome):
     panel = show(BENCH, "panel = labnb.SweepPanel(bench, name='iv')\npanel", name="sweep.ipynb")
-    assert panel.all_named() == []
+    assert panel.unnamed() == []
     panel.choose("Fast axis", "psu.channel(1).voltage")
     panel.until("panel.fast.stop.value", "0.8")
     assert panel.field("From (V)").first.input_value() == "0"
@@ -133,7 +130,7 @@ def test_a_sweep_is_chosen_started_paused_stopped_and_copied(show, chrome):
     panel.click("Resume")
     panel.until("panel.run.points > 30", True)
     panel.page.wait_for_selector(".labnb-sweep .bqplot path.line, .labnb-sweep .bqplot image", state="attached")
-    assert panel.all_named() == []
+    assert panel.unnamed() == []
     panel.pictures("panel-sweep")
     panel.click("Stop")
     panel.until("str(map.state)", "stopped")
@@ -168,7 +165,7 @@ def _write_first(panel, label, value):
 
 def test_every_control_of_a_supplys_front_panel_reaches_the_supply(show):
     panel = show(BENCH, "panel = labnb.panel(bench.psu, every_s=0.3)\npanel", name="supply.ipynb")
-    assert panel.all_named() == []
+    assert panel.unnamed() == []
     panel.sees("channel 3")
     state = "[bench.psu.channel({0}).{1}.get().result() for _ in '1'][0]"
     for number, value in ((1, "0.7"), (2, "1.2"), (3, "2.5")):
@@ -196,13 +193,14 @@ def test_every_control_of_a_supplys_front_panel_reaches_the_supply(show):
     panel.sees("psu is in its safe state")
 
 
-def test_an_oven_and_a_meter_are_read_set_and_switched(show):
+def test_an_oven_and_a_meter_are_read_set_and_switched(show, unnamed):
     panel = show(
         BENCH,
         "oven = labnb.panel(bench.oven, every_s=0.3)\ndmm = labnb.panel(bench.dmm)\noven",
         "dmm",
         name="oven.ipynb",
     )
+    assert panel.unnamed() == []
     panel.field("Set setpoint (K)").fill("305")
     panel.root.get_by_title("Set setpoint to what is written").click()
     panel.until("bench.oven.setpoint.get().result()", "305.0")
@@ -217,6 +215,7 @@ def test_an_oven_and_a_meter_are_read_set_and_switched(show):
     panel.click("Make safe")
     panel.sees("oven is in its safe state")
     meter = panel.page.locator(".labnb-tool").nth(1)
+    assert unnamed(meter) == []
     buttons = meter.get_by_role("button", name="Read", exact=True)
     assert buttons.count() == 11
     for k in range(buttons.count()):
@@ -251,7 +250,7 @@ for x in sweep(0, 1, 60, "V"):
 def test_runs_are_found_previewed_opened_compared_marked_and_resumed(show, lab):
     stop = "asyncio.get_running_loop().call_later(1.0, lambda: slow.stop())"
     panel = show(BENCH, RUNS, stop, SLOW, "panel = labnb.RunsPanel()\npanel", name="runs.ipynb")
-    assert panel.all_named() == []
+    assert panel.unnamed() == []
     options = panel.field("Runs, newest first").locator("option")
     options.nth(2).wait_for(state="attached")
     panel.write("Words", "current")
@@ -297,7 +296,7 @@ def test_what_is_going_on_is_held_and_ended_each_by_its_button(show):
     other = slow.replace("slow", "other")
     panel = show(BENCH, slow, other, task, "panel = labnb.tasks()\npanel", name="tasks.ipynb")
     panel.page.wait_for_timeout(800)
-    assert panel.all_named() == []
+    assert panel.unnamed() == []
     panel.pictures("panel-tasks")
     runs = [panel.ask(f"{name}.run_id") for name in ("slow", "other")]
     panel.root.get_by_role("button", name="Pause").nth(0).click()

@@ -33,7 +33,7 @@ await own.__aenter__()
 """
 
 
-def test_who_has_what_is_shown_released_and_taken_away(open_notebook, chrome):
+def test_who_has_what_is_shown_released_and_taken_away(open_notebook, unnamed):
     notebook = open_notebook([START, "panel = labnb.reservations()\npanel"], name="reservations.ipynb")
     page = notebook.page
     page.set_viewport_size({"width": 1300, "height": 900})
@@ -41,11 +41,13 @@ def test_who_has_what_is_shown_released_and_taken_away(open_notebook, chrome):
     notebook.wait_done(1)
     panel = page.locator(".labnb-tool").first
     panel.get_by_text("waits, place 1").first.wait_for(timeout=20_000)
+    assert unnamed(panel) == []
     pictures(notebook, panel, "reservations")
     panel.get_by_role("button", name="Release", exact=True).click()
     panel.get_by_text("the cryostat").first.wait_for(state="detached", timeout=20_000)
     panel.get_by_role("button", name="Take away…", exact=True).click()
     panel.get_by_text("what is measured there now will fail").first.wait_for(timeout=20_000)
+    assert unnamed(panel) == []
     pictures(notebook, panel, "reservations-asked")
     panel.get_by_role("button", name="Leave it", exact=True).click()
     panel.get_by_role("button", name="Take away…", exact=True).click()

@@ -87,9 +87,9 @@ class Ruler:
         values = np.array(found, np.float64)
         for axis in self.axes:
             if axis.tick_values is None or not np.array_equal(axis.tick_values, values):
-                with axis.hold_sync():  # in two messages the page would keep the format of the first
-                    axis.tick_values = values
-                    axis.tick_format = "~s" if self.extent.log else f".{decimals}f"
+                # The format first: new values are written a moment later, in the format that they came with.
+                axis.tick_format = "~s" if self.extent.log else f".{decimals}f"
+                axis.tick_values = values
 
     @property
     def name(self) -> list[str]:
