@@ -101,10 +101,10 @@ def test_every_argument_of_a_command_has_a_help(command):
 
 @pytest.mark.parametrize("command", COMMANDS)
 def test_the_help_of_a_command_begins_with_what_it_is_for(command, capsys):
-    with pytest.raises(SystemExit, match="^0$"):
+    with pytest.raises(SystemExit, match=r"^0$"):
         main([command, "--help"])
     (what,) = re.findall(r"^\n([A-Z].*?\.)\n\n", capsys.readouterr().out, re.DOTALL | re.MULTILINE)[:1]
-    with pytest.raises(SystemExit, match="^0$"):
+    with pytest.raises(SystemExit, match=r"^0$"):
         main(["--help"])
     listed = " ".join(capsys.readouterr().out.split())
     assert f"{command} {what[0].lower()}{' '.join(what[1:-1].split())}" in listed
