@@ -18,9 +18,10 @@ exit codes:
   130  interrupted (Ctrl-C)
 
 environment:
-  LABNB_DATA   where runs are kept (default: labnb-data in the present folder)
-  LABNB_CACHE  where their index is kept (default: the user's cache folder)
-  NO_COLOR     no colours; without a terminal there are neither colours nor bars
+  LABNB_DATA     where runs are kept (default: labnb-data in the present folder)
+  LABNB_CACHE    where their index is kept (default: the user's cache folder)
+  LABNB_SHARING  where reservations and gateways say their addresses (default: the user's runtime folder)
+  NO_COLOR       no colours; without a terminal there are neither colours nor bars
 """
 
 
@@ -75,6 +76,9 @@ def command_line() -> argparse.ArgumentParser:
 
     for module in (runs, recover, export, publish, monitor, gateway, serve, docs, completion):
         module.add_command(commands)
+    for told in commands._get_subactions():  # noqa: SLF001  # pyright: ignore[reportPrivateUsage]  argparse shows it in no other way
+        what = told.help or ""
+        commands.choices[told.dest].description = f"{what[:1].upper()}{what[1:]}."
     return parser
 
 

@@ -22,13 +22,18 @@ if TYPE_CHECKING:
 
 ROOMS = ("core", "instruments", "instruments.drivers", "sim", "record", "live", "session", "sharing", "remote")
 """The packages of labnb that have public names, from the values up to the network."""
-PAGES = ("docs", "docs.coming_from", "docs.promises", "docs.troubleshooting")
+PAGES = ("docs", "docs.coming_from", "docs.promises", "docs.troubleshooting", "docs.jupyterlite")
 """What there is to read beside the reference."""
 
 _INDEX = """<!doctype html>
 <html lang="en"><head><meta charset="utf-8"><title>labnb</title>
 <meta http-equiv="refresh" content="0; url=./labnb/docs.html"></head>
 <body><a href="./labnb/docs.html">labnb's documentation</a></body></html>
+"""
+_DARK = """:root { --pdoc-background: #15191e; color-scheme: dark; }
+.pdoc { --text: #dfe3e8; --muted: #9aa4ae; --link: #8ab4f8; --link-hover: #aecbfa; --code: #1e242b; --active: #5b4a00;
+  --accent: #262d35; --accent2: #4a545e; --nav-hover: rgba(255, 255, 255, 0.08);
+  --name: #79c0ff; --def: #7ee787; --annotation: #7ee787; }
 """
 
 
@@ -71,7 +76,7 @@ def write_docs(folder: Path) -> Path:
     for name, module in modules.items():
         page = folder / f"{name.replace('.', '/')}.html"
         page.parent.mkdir(parents=True, exist_ok=True)
-        page.write_text(_without_dead_links(pdoc.render.html_module(module, modules)), encoding="utf-8")
+        page.write_text(_finished(pdoc.render.html_module(module, modules)), encoding="utf-8")
     (folder / "search.js").write_text(pdoc.render.search_index(modules), encoding="utf-8")
     index = folder / "index.html"
     index.write_text(_INDEX, encoding="utf-8")
@@ -117,6 +122,16 @@ def _show_members_of_hidden_bases(modules: "Iterable[pdoc.doc.Module]") -> None:
         for origin, members in each.inherited_members.items():
             if origin[0].startswith("labnb.") and origin not in told:
                 each.own_members.extend(member for member in members if member.name not in own)
+
+
+def _finished(page: str) -> str:
+    """Return a page as the reader's system wants it, light or dark, with neither dead links nor empty lists."""
+    from pygments.formatters.html import HtmlFormatter
+
+    code = str(HtmlFormatter(style="github-dark").get_style_defs(".pdoc-code"))
+    look = f"@media (prefers-color-scheme: dark) {{ {_DARK}{code} }}"
+    page = page.replace("/*! custom.css */", look, 1)
+    return _without_dead_links(re.sub(r"<h2>Submodules</h2>\s*<ul>\s*</ul>", "", page))
 
 
 def _without_dead_links(page: str) -> str:

@@ -28,7 +28,10 @@ def add_command(commands: "_SubParsersAction[argparse.ArgumentParser]") -> None:
         "resources", nargs="*", metavar="RESOURCE", help="a VISA address, or a bench file: all of its instruments"
     )
     parser.add_argument(
-        "--visa-library", default="", help='PyVISA\'s; "demo@labnb" is the simulated bench, with all that stands on it'
+        "--visa-library",
+        default="",
+        metavar="NAME",
+        help='PyVISA\'s; "demo@labnb" is the simulated bench, with all that stands on it',
     )
     parser.add_argument("--port", type=port_number, default=0, help="of the first one (default: any that is free)")
     parser.add_argument("--timeout", type=seconds, default=10.0, help="for an answer, in s (default: %(default)s)")

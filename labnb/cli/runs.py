@@ -25,7 +25,9 @@ def add_command(commands: "_SubParsersAction[argparse.ArgumentParser]") -> None:
     parser.add_argument("--since", metavar="TIME", help="2026-11-21 or '2026-11-21 14:30'")
     parser.add_argument("--until", metavar="TIME", help="as --since, included")
     parser.add_argument("--text", help="words in names, notes, variables, axes, metadata")
-    parser.add_argument("--limit", type=int, default=_LIMIT, help="how many at most, 0 for all (default: %(default)s)")
+    parser.add_argument(
+        "--limit", type=_count, metavar="N", default=_LIMIT, help="how many at most, 0 for all (default: %(default)s)"
+    )
     parser.add_argument("--json", action="store_true", help="as a JSON list, for programs")
     parser.add_argument("--rescan", action="store_true", help="look into every folder, whatever the index says")
     parser.set_defaults(run=list_runs)
@@ -34,6 +36,12 @@ def add_command(commands: "_SubParsersAction[argparse.ArgumentParser]") -> None:
 def add_store(parser: argparse.ArgumentParser) -> None:
     """Add the option that says where runs are kept."""
     parser.add_argument("--store", metavar="FOLDER", help="where runs are kept (default: $LABNB_DATA or ./labnb-data)")
+
+
+def _count(text: str) -> int:
+    if not text.isdecimal():
+        raise argparse.ArgumentTypeError(f"{text!r} is no number of runs; give one, or 0 for all")
+    return int(text)
 
 
 def list_runs(chosen: argparse.Namespace) -> int:

@@ -6,6 +6,8 @@ import signal
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+from labnb.cli.examples import make_folder
+
 if TYPE_CHECKING:
     from argparse import _SubParsersAction  # pyright: ignore[reportPrivateUsage]  argparse gives its type no other name
 
@@ -35,7 +37,9 @@ def serve(chosen: argparse.Namespace) -> int:
 
     from labnb.sharing import service_folder
 
-    asyncio.run(_serve(chosen.port, chosen.folder or service_folder(), chosen.until_quiet))
+    folder = chosen.folder or service_folder()
+    make_folder(folder)
+    asyncio.run(_serve(chosen.port, folder, chosen.until_quiet))
     return 0
 
 

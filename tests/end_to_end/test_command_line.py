@@ -11,6 +11,7 @@ from pathlib import Path
 
 import pytest
 
+from labnb.cli import main
 from labnb.core import Axis, Group, Point, State, Variable
 from labnb.record import Recorder
 
@@ -96,6 +97,38 @@ def test_every_argument_of_a_command_has_a_help(command):
 
     parser = next(a.choices for a in command_line()._actions if isinstance(a.choices, dict))[command]
     assert [action.dest for action in _actions(parser) if not action.help] == []
+
+
+@pytest.mark.parametrize("command", COMMANDS)
+def test_the_help_of_a_command_begins_with_what_it_is_for(command, capsys):
+    with pytest.raises(SystemExit, match=r"^0$"):
+        main([command, "--help"])
+    (what,) = re.findall(r"^\n([A-Z].*?\.)\n\n", capsys.readouterr().out, re.DOTALL | re.MULTILINE)[:1]
+    with pytest.raises(SystemExit, match=r"^0$"):
+        main(["--help"])
+    listed = " ".join(capsys.readouterr().out.split())
+    assert f"{command} {what[0].lower()}{' '.join(what[1:-1].split())}" in listed
+
+
+def test_what_cannot_be_is_said_in_one_line(place):
+    (place / "file").touch()
+    for arguments in (
+        ["serve", "--folder"],
+        ["docs", "--no-open", "--output"],
+        ["lab", "--folder"],
+        ["demo", "--output"],
+    ):
+        failed = labnb(place, *arguments, "file/folder")
+        assert (failed.returncode, failed.stderr) == (
+            1, f"labnb {arguments[0]}: {told(arguments, place)} cannot be made: Not a directory; name another folder\n"
+        )  # fmt: skip
+    for arguments in (["runs", "--limit", "-3"], ["serve", "--port", "70000"], ["gateway", "--timeout", "-1"]):
+        failed = labnb(place, *arguments)
+        assert (failed.returncode, "; give " in failed.stderr) == (2, True)
+
+
+def told(arguments, place):
+    return place / "file/folder" if arguments[0] == "demo" else "file/folder"
 
 
 def test_exit_codes_say_how_it_ended(place):

@@ -81,6 +81,13 @@ def test_every_room_with_public_names_is_in_it():
     assert {path.parent.name for path in rooms if "__all__ = [" in path.read_text("utf-8")} <= set(docs.ROOMS)
 
 
+def test_every_page_is_in_it_and_the_first_page_leads_there(built, pages):
+    names = {path.stem for path in (ROOT / "labnb" / "docs").glob("*.md")}
+    assert {f"docs.{name}" for name in names} | {"docs"} == set(docs.PAGES)
+    first = pages[built / "labnb" / "docs.html"]
+    assert {f"docs/{name}.html" for name in names} <= set(first.links)
+
+
 def test_no_link_is_dead(built, pages):
     dead = []
     for path, page in pages.items():
@@ -92,6 +99,15 @@ def test_no_link_is_dead(built, pages):
             if there not in pages or (anchor and anchor not in pages[there].anchors):
                 dead.append(f"{path.relative_to(built)}: {link}")
     assert dead == []
+
+
+def test_a_page_is_dark_where_the_readers_system_is_and_has_no_empty_list(pages):
+    full = [page.source for page in pages.values() if 'class="pdoc"' in page.source]
+    assert len(full) == len(pages) - 1  # the first one only leads on
+    assert [
+        page for page in full if "@media (prefers-color-scheme: dark) { :root { --pdoc-background" not in page
+    ] == []
+    assert [page for page in full if re.search(r"<ul>\s*</ul>", page)] == []
 
 
 def test_the_pages_load_nothing_from_elsewhere(pages):
@@ -122,9 +138,7 @@ def test_the_wheel_has_the_pages_and_makes_the_documentation(tmp_path):
     assert done.returncode == 0, done.stderr
     (wheel,) = tmp_path.glob("*.whl")
     with zipfile.ZipFile(wheel) as packed:
-        assert {f"labnb/docs/{page}.md" for page in ("coming_from", "promises", "troubleshooting")} <= set(
-            packed.namelist()
-        )
+        assert {f"labnb/{page.replace('.', '/')}.md" for page in docs.PAGES[1:]} <= set(packed.namelist())
         packed.extractall(tmp_path / "installed")
     code = (
         "import sys, labnb; from labnb.cli import docs, main; print(labnb.__file__); docs.ROOMS = ()"  # as above: slow
