@@ -74,6 +74,18 @@ class Kept:
         return bool(value) if dtype == "|b1" else value.item()
 
 
+def read_unfinished(folder: Path) -> RunFile:
+    """Return the document of a run that can be gone on with; the caller holds its lock. Raises RecordError."""
+    run = RunFile.read(folder / "run.json")
+    if run.state is State.DONE:
+        raise RecordError(f"run {run.run_id} is done, all of its {run.points} points are there; start a new one")
+    if (folder / "journal").exists():
+        raise RecordError(f"run {run.run_id} was gone on with by another process, which has died; try again")
+    if run.rebuilt and not run.groups:
+        raise RecordError(f"run {run.run_id} cannot be resumed: its run.json in {folder} is damaged; start a new run")
+    return run
+
+
 def read_kept(folder: Path, run: RunFile) -> list[Kept]:
     """Return what a run that has ended holds. Raises RecordError if it cannot be gone on with."""
     import zarr
