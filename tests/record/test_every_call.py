@@ -27,6 +27,7 @@ from steps import LEVEL, POINTS  # noqa: E402  the process that dies
 EVERY = bool(os.environ.get("LABNB_EVERY_CALL"))
 MOMENTS = random.Random(20261121)
 TRIES = 3
+pytestmark = pytest.mark.timeout(7200 if EVERY else 120)
 
 
 class Lives:
