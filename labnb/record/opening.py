@@ -12,10 +12,10 @@ import numpy as np
 from numpy.typing import NDArray
 
 from labnb.core import Group, Json, RecordError, RunLocked, State, SystemClock
+from labnb.record.arrays import root_text
 from labnb.record.files import reason, remove_tree, sync_path, write_whole
 from labnb.record.folder import boot_id, make_store, write_note
 from labnb.record.journal import HEAD, START, Batch, RowCodec, Scanner, gathered, pending_bytes, read_start
-from labnb.record.layout import root_text
 from labnb.record.lock import take_lock
 from labnb.record.materialiser import Materialiser
 from labnb.record.packing import count_files

@@ -27,6 +27,7 @@ from labnb.core import (
     check_name,
     present_clock,
 )
+from labnb.record.arrays import root_text
 from labnb.record.declaring import Declared, as_kept
 from labnb.record.files import is_gone, reason, remove_tree, sync_path, write_whole
 from labnb.record.folder import boot_id, make_folder, make_store, write_note
@@ -41,7 +42,6 @@ from labnb.record.journal import (
     slot,
     text_record,
 )
-from labnb.record.layout import root_text
 from labnb.record.lock import take_lock
 from labnb.record.materialiser import Materialiser
 from labnb.record.opening import recover

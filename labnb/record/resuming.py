@@ -12,6 +12,7 @@ from numpy.typing import NDArray
 
 from labnb.core import ABSENT, Group, OpenAxis, RecordError, State, Variable
 from labnb.core.schema import TEXT
+from labnb.record.arrays import NOT_A_TIME, length_names
 from labnb.record.files import write_whole
 from labnb.record.folder import boot_id
 from labnb.record.journal import (
@@ -26,7 +27,7 @@ from labnb.record.journal import (
     slot,
     text_record,
 )
-from labnb.record.layout import NOT_A_TIME, Layout, length_names
+from labnb.record.layout import Layout
 from labnb.record.ragged import ragged
 from labnb.record.runfile import RunFile
 from labnb.record.values import storage_of
