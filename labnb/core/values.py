@@ -24,10 +24,15 @@ def check_name(name: object, what: str) -> str:
 
 
 def check_unit(unit: object, what: str) -> str:
-    """Return `unit` as text (None is dimensionless, ""); raise PlanError for anything but text."""
+    """Return `unit` as text (None is dimensionless, ""); raise PlanError for anything but text, and for a kind of date."""
     if unit is None:
         return ""
     if isinstance(unit, str):
+        if "since" in unit:  # xarray would read the numbers as dates, or could not open the data at all
+            raise PlanError(
+                f'{what}: unit {unit!r} would be read as a date because of its "since"; expected a unit such as "s", and '
+                "since when in the notes or the name"
+            )
         return unit
     raise PlanError(f'{what}: unit must be a text such as "V" (or "" for none), got {unit!r} ({type(unit).__name__})')
 

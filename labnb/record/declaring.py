@@ -4,9 +4,10 @@ from collections.abc import Mapping
 from pathlib import Path
 
 from labnb.core import Group, OpenAxis, SchemaError, amended
+from labnb.record.arrays import StoredArray
 from labnb.record.chunks import ChunkFiles
 from labnb.record.journal import RowCodec, group_document
-from labnb.record.layout import Layout, StoredArray
+from labnb.record.layout import Layout
 from labnb.record.materialiser import open_array
 from labnb.record.pieces import Pieces
 from labnb.record.points import Row

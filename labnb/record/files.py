@@ -49,6 +49,21 @@ def sync_path(path: Path) -> None:
         os.close(descriptor)
 
 
+def is_gone(path: Path, descriptor: int) -> bool:
+    """Whether the open file lies at `path` no more: deleted, or deleted and made anew.
+
+    Both its number and its count of links must say so, for some file systems make up the one or the other.
+    """
+    try:
+        there = path.stat()
+    except FileNotFoundError:
+        return True
+    except OSError:
+        return False
+    mine = os.fstat(descriptor)
+    return mine.st_nlink == 0 and not os.path.samestat(there, mine)
+
+
 def begin_writing(path: Path) -> None:
     """Have the disk begin with a file's bytes, without waiting for it. A hint: what fails shows when it is forced."""
     if not hasattr(os, "posix_fadvise"):  # macOS and Windows begin in their own time

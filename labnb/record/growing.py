@@ -6,7 +6,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from labnb.record.layout import StoredArray
+from labnb.record.arrays import StoredArray
 from labnb.record.materialiser import open_chunks
 
 

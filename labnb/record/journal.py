@@ -62,8 +62,8 @@ def read_start(data: bytes) -> int:
 
 
 def pending_bytes(head: bytes) -> int:
-    """Return how long the record with this beginning is if it holds arrays: a process may die in the middle of one."""
-    if len(head) < _PEEK.size or _PEEK.unpack(head)[2] != AGAIN:
+    """Return how long the record with this beginning is if it is no row: a process may die in the middle of a long one."""
+    if len(head) < _PEEK.size or _PEEK.unpack(head)[2] < AGAIN:
         return 0
     return HEAD.size + _PEEK.unpack(head)[0]
 

@@ -1,7 +1,9 @@
 """One writer per run: a lock that the system releases when its holder dies, and that names its holder.
 
 Linux and macOS lock the file by flock, Windows one byte of it far behind its text, by msvcrt. Where a network file system
-refuses flock (NFS without a lock service), POSIX's own locks are tried; where those are refused too, nothing is recorded.
+refuses flock (NFS without a lock service), POSIX's own locks are tried, on Linux those that belong to the open file: the
+others are lost as soon as anything in the process that holds one looks at the file. Where those are refused too, nothing
+is recorded.
 """
 
 import contextlib
@@ -9,6 +11,7 @@ import errno
 import json
 import os
 import platform
+import struct
 import weakref
 from collections.abc import Callable, Generator
 from importlib import import_module
@@ -21,6 +24,7 @@ from labnb.record.files import reason
 _BEHIND = 1 << 30  # where Windows locks: what is locked there cannot be read, and the holder's name must be
 _NOT_HERE = (errno.ENOLCK, errno.ENOTSUP, errno.EOPNOTSUPP, errno.ENOSYS)
 _HELD = (errno.EAGAIN, errno.EACCES, errno.EDEADLK)
+_FLOCK = struct.Struct("@hhqqi4x")  # Linux's `struct flock`: type, whence, start, length, pid
 _CLOSED_WITH_FORK = getattr(os, "O_CLOEXEC", 0) | getattr(os, "O_BINARY", 0)
 
 Lock = Callable[[int, bool], None]
@@ -36,7 +40,11 @@ def _by_flock(fcntl: Any) -> Lock:  # the module, which Windows has not
 
 def _by_record(fcntl: Any) -> Lock:  # as above
     def lock(descriptor: int, shared: bool) -> None:
-        fcntl.lockf(descriptor, (fcntl.LOCK_SH if shared else fcntl.LOCK_EX) | fcntl.LOCK_NB)
+        if not hasattr(fcntl, "F_OFD_SETLK"):
+            fcntl.lockf(descriptor, (fcntl.LOCK_SH if shared else fcntl.LOCK_EX) | fcntl.LOCK_NB)
+            return
+        whole = _FLOCK.pack(fcntl.F_RDLCK if shared else fcntl.F_WRLCK, os.SEEK_SET, 0, 0, 0)
+        fcntl.fcntl(descriptor, fcntl.F_OFD_SETLK, whole)
 
     return lock
 

@@ -12,10 +12,11 @@ from numpy.typing import NDArray
 
 from labnb.core import Group, Json, OpenAxis, Variable
 from labnb.core.schema import TEXT
+from labnb.record.arrays import StoredArray, growing_content, length_names, root_text
 from labnb.record.chunks import GROWING_ITEMS, ChunkFiles
 from labnb.record.files import sync_path, sync_tree, write_whole
 from labnb.record.journal import Batch, Rows
-from labnb.record.layout import Layout, StoredArray, growing_content, length_names, root_text
+from labnb.record.layout import Layout
 from labnb.record.packing import count_files, pack_array, retire, unpack_array
 from labnb.record.pieces import Pieces
 from labnb.record.rewriting import Rewriting

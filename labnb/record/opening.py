@@ -6,30 +6,29 @@ import warnings
 from collections.abc import Container, Iterator
 from dataclasses import dataclass, replace
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, cast
+from typing import TYPE_CHECKING, cast
 
 import numpy as np
 from numpy.typing import NDArray
 
 from labnb.core import Group, Json, RecordError, RunLocked, State, SystemClock
+from labnb.record.arrays import root_text
 from labnb.record.files import reason, remove_tree, sync_path, write_whole
 from labnb.record.folder import boot_id, make_store, write_note
 from labnb.record.journal import HEAD, START, Batch, RowCodec, Scanner, gathered, pending_bytes, read_start
-from labnb.record.layout import root_text
-from labnb.record.lock import hold_store, take_lock
+from labnb.record.lock import take_lock
 from labnb.record.materialiser import Materialiser
 from labnb.record.packing import count_files
+from labnb.record.reading import read_store
 from labnb.record.runfile import Packing, RunFile, groups_json, packing_json, stamp
 from labnb.record.sealing import packer
 from labnb.record.stored import StoredRun
 from labnb.record.summary import committed_points
-from labnb.record.whole import keep_whole
 from labnb.record.writer import read_on
 
 if TYPE_CHECKING:
     import xarray as xr
 
-_SMALL_BYTES = 64 << 20
 _NOT_WRITABLE = (errno.EROFS, errno.EACCES, errno.EPERM)
 
 
@@ -41,16 +40,18 @@ def load(path: Path | str, *, chunks: object = None) -> "xr.Dataset":
     A run whose process died is completed from its journal first; of one that is being written, this is what is
     committed, and in memory only arrays that are whole. Raises RecordError if there is no run, or if it cannot be read.
     """
-    folder, alive = _folder(Path(path)), False
-    if (folder / "run.json").exists() or not (folder / "data.zarr").exists():
-        alive = _settle(folder)
-        check_files(folder)
-    return _open_data(folder / "data.zarr", chunks, alive=alive)
+    folder = _folder(Path(path))
+    if not (folder / "run.json").exists() and (folder / "data.zarr").exists():
+        return read_store(folder / "data.zarr", chunks)  # it was copied alone
+    alive = _settle(folder)
+    packing = check_files(folder)
+    return read_store(folder / "data.zarr", chunks, alive=alive, hold=packing is Packing.OPEN)
 
 
-def check_files(folder: Path) -> None:
+def check_files(folder: Path) -> Packing:
     """Raise RecordError if a packed run lacks a chunk file: a reader would take it for "not measured"."""
-    expected = RunFile.read(folder / "run.json").files
+    run = RunFile.read(folder / "run.json")
+    expected = run.files
     try:
         found = count_files(folder / "data.zarr", expected)
     except OSError as error:
@@ -61,6 +62,7 @@ def check_files(folder: Path) -> None:
                 f"the data in {folder} are not complete: {name!r} has {found[name]} of its {count} files; restore the "
                 "folder data.zarr from a copy of the run"
             )
+    return run.packing
 
 
 def open_run(path: Path | str) -> StoredRun:
@@ -103,8 +105,13 @@ def _folder(path: Path) -> Path:
 
 def _settle(folder: Path) -> bool:
     """Complete a broken run; return whether another process still writes it."""
-    run = RunFile.read(folder / "run.json")
     if not (folder / "journal").exists():
+        run = RunFile.read(folder / "run.json")
+        if not run.state.ended:
+            _tell(
+                f"run {folder.name} had not ended, but its journal is not there: its folder was copied in the middle of "
+                "something, or somebody deleted it; its last points may be missing"
+            )
         if run.packing is not Packing.DONE and not run.rebuilt and os.access(folder, os.W_OK):
             packer.later(folder)
         return False
@@ -116,65 +123,14 @@ def _settle(folder: Path) -> bool:
         cause = error.__cause__
         if not (isinstance(cause, OSError) and cause.errno in _NOT_WRITABLE):
             raise
-        text = f"run {folder.name} was interrupted and cannot be completed where it is read-only: its last points may be missing"
-        warnings.warn(text, stacklevel=3)
+        _tell(
+            f"run {folder.name} was interrupted and cannot be completed where it is read-only: its last points may be missing"
+        )
     return False
 
 
-def _open_data(path: Path, chunks: Any, *, alive: bool) -> "xr.Dataset":  # whatever xarray takes for chunks
-
-    import labnb.record.accessor  # noqa: F401  # pyright: ignore[reportUnusedImport]  it gives `data.labnb`
-
-    try:
-        if chunks is not None:
-            return _open_lazily(path, chunks=chunks)
-        dataset = _open_lazily(path)
-        if dataset.nbytes > _SMALL_BYTES:
-            return dataset
-        with dataset:
-            loaded = keep_whole(_loaded(dataset), path)
-            return _only_acknowledged(loaded) if alive else loaded
-    except (OSError, ValueError, KeyError) as error:
-        raise RecordError(f"the data in {path} cannot be read: {error}; restore it from a copy of the run") from error
-
-
-def _open_lazily(path: Path, **how: Any) -> "xr.Dataset":
-    """Open a store; what it consists of now stays as long as there is somebody who may read it."""
-    import xarray as xr  # half a second that a recording session must not wait for
-    from zarr.storage import LocalStore
-
-    store = LocalStore(path, read_only=True)
-    hold_store(path, store)
-    dataset = xr.open_zarr(store, **how)
-    dataset.encoding["source"] = str(path)
-    return dataset
-
-
-def _loaded(dataset: "xr.Dataset") -> "xr.Dataset":
-    """Read everything, times first: what has a time then is whole when it is read. An error names the variable."""
-    times = [name for name, variable in dataset.variables.items() if variable.attrs.get("standard_name") == "time"]
-    for name in dict.fromkeys((*times, *dataset.variables)):
-        try:
-            dataset.variables[name].load()
-        except ValueError as error:
-            raise ValueError(f"{str(name)!r}: {error}") from error
-    return dataset
-
-
-def _only_acknowledged(dataset: "xr.Dataset") -> "xr.Dataset":
-    """Blank the arrays of places that have no time yet: the process that measures is just writing them."""
-    for values in dataset.data_vars.values():
-        time = str(values.encoding.get("coordinates", "")).partition(" ")[0]
-        if time in dataset.coords and values.ndim > dataset[time].ndim:
-            array = values.values
-            array[np.isnat(dataset[time].values)] = _not_measured(array.dtype)
-    return dataset
-
-
-def _not_measured(dtype: "np.dtype[Any]") -> float:
-    if dtype.kind not in "iu":
-        return np.nan
-    return np.iinfo(dtype).min if dtype.kind == "i" else np.iinfo(dtype).max
+def _tell(text: str) -> None:
+    warnings.warn(text, stacklevel=4)
 
 
 @dataclass(slots=True)

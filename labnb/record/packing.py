@@ -14,9 +14,9 @@ from pathlib import Path
 import numpy as np
 
 from labnb.core import RecordError
+from labnb.record.arrays import StoredArray
 from labnb.record.chunks import ChunkFiles
 from labnb.record.files import sync_path, write_whole
-from labnb.record.layout import StoredArray
 
 CHECK_BYTES = 4
 

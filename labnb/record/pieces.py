@@ -16,8 +16,8 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
+from labnb.record.arrays import StoredArray
 from labnb.record.chunks import ChunkFiles
-from labnb.record.layout import StoredArray
 
 Index = tuple[int, ...]
 

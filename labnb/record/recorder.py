@@ -27,8 +27,9 @@ from labnb.core import (
     check_name,
     present_clock,
 )
+from labnb.record.arrays import root_text
 from labnb.record.declaring import Declared, as_kept
-from labnb.record.files import reason, remove_tree, sync_path, write_whole
+from labnb.record.files import is_gone, reason, remove_tree, sync_path, write_whole
 from labnb.record.folder import boot_id, make_folder, make_store, write_note
 from labnb.record.growing import read_growing
 from labnb.record.journal import (
@@ -41,12 +42,11 @@ from labnb.record.journal import (
     slot,
     text_record,
 )
-from labnb.record.layout import root_text
 from labnb.record.lock import take_lock
 from labnb.record.materialiser import Materialiser
 from labnb.record.opening import recover
 from labnb.record.points import Item, Row, row_record, whole_array
-from labnb.record.resuming import Kept, read_kept, write_journal
+from labnb.record.resuming import Kept, read_kept, read_unfinished, write_journal
 from labnb.record.runfile import RunFile, packing_json, stamp
 from labnb.record.sealing import packer, unpack_run
 from labnb.record.writer import Follower, Touched, Writer
@@ -153,31 +153,23 @@ class Recorder:
         """Go on with a run that has ended before it was done; `kept` says what it has. `metadata` is added to its own.
 
         A group that it has declared may be declared again, as it was; points at places that it has are refused to
-        nobody: the caller skips them. `check` gets what it has and may raise, before anything is changed. Raises RecordError if there is no such run, or it is done, and RunLocked if
-        somebody still writes it.
+        nobody: the caller skips them. `check` gets what it has and may raise, before anything is changed.
+        Raises RecordError if there is no such run, or it is done, and RunLocked if somebody still writes it.
         """
-        folder = recover(path).path
-        run = RunFile.read(folder / "run.json")
-        if run.state is State.DONE:
-            raise RecordError(f"run {run.run_id} is done, all of its {run.points} points are there; start a new one")
-        if run.rebuilt and not run.groups:
-            raise RecordError(
-                f"run {run.run_id} cannot be resumed: its run.json in {folder} is damaged; start a new run"
-            )
+        run = recover(path)
         clock = present_clock() if clock is None else clock
-        packer.withdraw(folder)
+        packer.withdraw(run.path)
         try:
-            return cls._begin_again(folder, run, metadata, check, clock, period_s)
+            return cls._begin_again(run.path, metadata, check, clock, period_s)
         except OSError as error:
             if isinstance(error, RecordError):
                 raise
-            raise RecordError(f"run {run.run_id} cannot be resumed in {folder}: {reason(error)}") from error
+            raise RecordError(f"run {run.run_id} cannot be resumed in {run.path}: {reason(error)}") from error
 
     @classmethod
     def _begin_again(
         cls,
         path: Path,
-        run: RunFile,
         metadata: Mapping[str, object],
         check: "Callable[[Mapping[int, Kept]], None] | None",
         clock: Clock,
@@ -186,6 +178,7 @@ class Recorder:
         with contextlib.ExitStack() as undo:
             lock = take_lock(path / "lock")
             undo.callback(os.close, lock)
+            run = read_unfinished(path)  # only now: another process may have gone on with it until a moment ago
             kept = read_kept(path, run)
             if check is not None:
                 check({each.group.key: each for each in kept})
@@ -417,10 +410,12 @@ class Recorder:
             )
 
     def _not_shown(self, error: Exception) -> RecordError:
-        if not (self.path / "journal").exists():
+        if is_gone(self.path / "journal", self._fd):
+            gone = "its journal is gone (deleted, or another process completed the run after its lock was deleted)"
+            if not self.path.exists():
+                gone = "its folder is gone (deleted, moved, or its disk was taken away)"
             return RecordError(
-                f"run {self.run_id}: its folder is gone (deleted, moved, or its disk was taken away): {self.path}; what was "
-                "put since then is not kept; start a new run"
+                f"run {self.run_id}: {gone}: {self.path}; what was put since then is not kept; start a new run"
             )
         why = reason(error) if isinstance(error, OSError) else repr(error)
         return RecordError(

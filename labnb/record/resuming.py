@@ -12,6 +12,7 @@ from numpy.typing import NDArray
 
 from labnb.core import ABSENT, Group, OpenAxis, RecordError, State, Variable
 from labnb.core.schema import TEXT
+from labnb.record.arrays import NOT_A_TIME, length_names
 from labnb.record.files import write_whole
 from labnb.record.folder import boot_id
 from labnb.record.journal import (
@@ -26,7 +27,7 @@ from labnb.record.journal import (
     slot,
     text_record,
 )
-from labnb.record.layout import NOT_A_TIME, Layout, length_names
+from labnb.record.layout import Layout
 from labnb.record.ragged import ragged
 from labnb.record.runfile import RunFile
 from labnb.record.values import storage_of
@@ -72,6 +73,18 @@ class Kept:
         if dtype == TEXT:
             return self.texts[value] if value >= 0 else ABSENT
         return bool(value) if dtype == "|b1" else value.item()
+
+
+def read_unfinished(folder: Path) -> RunFile:
+    """Return the document of a run that can be gone on with; the caller holds its lock. Raises RecordError."""
+    run = RunFile.read(folder / "run.json")
+    if run.state is State.DONE:
+        raise RecordError(f"run {run.run_id} is done, all of its {run.points} points are there; start a new one")
+    if (folder / "journal").exists():
+        raise RecordError(f"run {run.run_id} was gone on with by another process, which has died; try again")
+    if run.rebuilt and not run.groups:
+        raise RecordError(f"run {run.run_id} cannot be resumed: its run.json in {folder} is damaged; start a new run")
+    return run
 
 
 def read_kept(folder: Path, run: RunFile) -> list[Kept]:

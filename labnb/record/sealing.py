@@ -18,10 +18,10 @@ from pathlib import Path
 from typing import Any, cast
 
 from labnb.core import LabnbError, SystemClock, have_threads
+from labnb.record.arrays import StoredArray
 from labnb.record.files import reason
 from labnb.record.folder import write_note
 from labnb.record.journal import group_from
-from labnb.record.layout import StoredArray
 from labnb.record.lock import is_held, take_lock
 from labnb.record.materialiser import Materialiser
 from labnb.record.runfile import Packing, RunFile, packing_json

@@ -9,8 +9,8 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
+from labnb.record.arrays import text_bytes, text_chunk
 from labnb.record.chunks import ChunkFiles
-from labnb.record.layout import text_bytes, text_chunk
 
 
 class TextChunks:

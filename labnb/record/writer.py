@@ -5,6 +5,7 @@ that fails (disk full) is kept as the run's trouble and repeated; every step of 
 """
 
 import contextlib
+import errno
 import os
 import queue
 import threading
@@ -16,7 +17,7 @@ from pathlib import Path
 import numpy as np
 
 from labnb.core import Group, RecordError, State, have_threads
-from labnb.record.files import begin_writing, sync_path
+from labnb.record.files import begin_writing, is_gone, sync_path
 from labnb.record.folder import write_note
 from labnb.record.journal import MAGIC, START, Batch, Scanner, gathered, slot
 from labnb.record.materialiser import Materialiser
@@ -75,6 +76,7 @@ class Follower:
         self._scanner = Scanner(verify=False)
         store.texts = self._scanner.texts
         self._pending: list[Batch | Group] = []
+        self._journal = journal
         self._folder = journal.parent
         self._fd = os.open(journal, os.O_RDWR | os.O_CLOEXEC)
         self._synced = START
@@ -100,7 +102,12 @@ class Follower:
         self._changed = True
 
     def cycle(self) -> None:
-        """Force to the disk, materialise and show what the journal holds by now. Raises OSError."""
+        """Force to the disk, materialise and show what the journal holds by now. Raises OSError.
+
+        One of them says that the journal is gone: what would be written to it then, nobody would ever find.
+        """
+        if is_gone(self._journal, self._fd):
+            raise FileNotFoundError(errno.ENOENT, os.strerror(errno.ENOENT), str(self._journal))
         size = os.fstat(self._fd).st_size
         self._force(size)
         while self._pending or self._read(size):

@@ -10,6 +10,8 @@ import pytest
 from labnb.record import runs
 
 COUNT = 10_000
+QUICK_MS = 1000.0
+"""What reading all documents takes on a computer on which the goals hold as they are; a slower one may take longer."""
 BEGIN = datetime(2026, 1, 1, tzinfo=UTC)
 
 
@@ -55,11 +57,12 @@ def many(tmp_path_factory):
 
 
 def took(action, times):
+    """Return milliseconds on the processor, which do not count what others do there."""
     best = float("inf")
     for _ in range(times):
-        began = time.perf_counter()
+        began = time.process_time()
         action()
-        best = min(best, time.perf_counter() - began)
+        best = min(best, time.process_time() - began)
     return best * 1e3
 
 
@@ -78,5 +81,6 @@ def test_ten_thousand_runs_are_listed_in_milliseconds(many, tmp_path, monkeypatc
             f"\n  {COUNT} runs: list {listed:.1f} ms, newest 100 {newest:.1f} ms, by name, tag and time {tagged:.1f} ms, "
             f"by words {worded:.1f} ms, as a table {shown:.1f} ms; rebuild {rebuilt:.0f} ms, bare json of all {bare:.0f} ms"
         )
-    assert listed < bare / 10
-    assert rebuilt < 6 * bare
+    slower = max(1.0, bare / QUICK_MS)
+    assert listed < 10 * slower
+    assert rebuilt < 2000 * slower

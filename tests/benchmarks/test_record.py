@@ -21,20 +21,33 @@ def best(measure):
     return min(measure() for _ in range(ROUNDS))
 
 
-def bare_write(path, size):
-    """Return seconds per `os.write` of one record."""
+def per_point(work):
+    """Return seconds per point, by the clock and on the processor: the latter does not count what others do there."""
+    began, busy_since = time.perf_counter(), time.thread_time()
+    work()
+    return (time.perf_counter() - began) / POINTS, (time.thread_time() - busy_since) / POINTS
+
+
+def bare_writes(path, size):
+    """Return what `os.write` of one record takes."""
     descriptor = os.open(path, os.O_WRONLY | os.O_CREAT | os.O_TRUNC | os.O_APPEND)
     record = bytes(size)
-    began = time.perf_counter()
-    for _ in range(POINTS):
-        os.write(descriptor, record)
-    took = time.perf_counter() - began
+
+    def work():
+        for _ in range(POINTS):
+            os.write(descriptor, record)
+
+    took = per_point(work)
     os.close(descriptor)
-    return took / POINTS
+    return took
 
 
-@pytest.mark.parametrize("columns", [1, 3, 10])
-def test_a_put_costs_little_more_than_the_write_it_makes(tmp_path, columns, capsys):
+QUICK = 0.75e-6
+"""What a bare write takes on a computer on which the goals hold as they are; a slower one may take as much longer."""
+
+
+@pytest.mark.parametrize(("columns", "goal"), [(1, 2.5e-6), (3, 2.5e-6), (10, 3e-6)])
+def test_a_put_costs_little_more_than_the_write_it_makes(tmp_path, columns, goal, capsys):
     group = Group(0, (OpenAxis("n", 1.0),), tuple(Variable(f"x{k}") for k in range(columns)))
     recorder = Recorder.create(tmp_path, "bench", {})
     recorder.declare(group)
@@ -43,20 +56,26 @@ def test_a_put_costs_little_more_than_the_write_it_makes(tmp_path, columns, caps
 
     def puts():
         points = [Point(0, next(places), values, 1_763_695_000_000_000_000) for _ in range(POINTS)]
-        put = recorder.put
-        began = time.perf_counter()
-        for point in points:
-            put(point)
-        return (time.perf_counter() - began) / POINTS
 
-    kept = best(puts)
-    written = best(lambda: bare_write(tmp_path / "bare", 28 + 8 * columns))
+        def work():
+            put = recorder.put
+            for point in points:
+                put(point)
+
+        return per_point(work)
+
+    gc.collect()
+    rounds = [(*puts(), *bare_writes(tmp_path / "bare", 28 + 8 * columns)) for _ in range(ROUNDS)]
+    kept, kept_busy, written, written_busy = map(min, zip(*rounds, strict=True))
     recorder.close(State.DONE)
+    goal *= max(1.0, written_busy / QUICK)
     with capsys.disabled():
         print(
-            f"\n  put {columns:2} columns {kept * 1e6:5.2f} µs   bare write {written * 1e6:5.2f} µs   ratio {kept / written:4.2f}"
+            f"\n  put {columns:2} columns {kept * 1e6:5.2f} µs, on the processor {kept_busy * 1e6:5.2f} (goal {goal * 1e6:4.2f})"
+            f"   bare write {written * 1e6:5.2f} µs, {written_busy * 1e6:5.2f}"
         )
-    assert kept < 5 * written
+    assert kept_busy < goal
+    assert kept < 8 * written  # it waits for nothing either
 
 
 RANDOM = np.random.default_rng(1)
@@ -73,15 +92,19 @@ def busy():
 
 
 def bare_arrays(path, value, count):
-    """Return the seconds that numpy takes to write so many arrays into one file, and to force it to the disk."""
-    began = time.perf_counter()
+    """Have numpy write so many arrays into one file, and force it to the disk."""
     with path.open("wb") as file:
         for _ in range(count):
             value.tofile(file)
         os.fsync(file.fileno())
-    took = time.perf_counter() - began
     path.unlink()
-    return took
+
+
+def timed(work):
+    """Return the seconds that some work takes, by the clock and on the processors, whichever thread does it."""
+    began, busy_since = time.perf_counter(), time.process_time()
+    work()
+    return time.perf_counter() - began, time.process_time() - busy_since
 
 
 @pytest.mark.parametrize("loop", ["growing", "grid"])
@@ -95,25 +118,25 @@ def test_arrays_are_written_at_nearly_the_rate_of_numpy(tmp_path, capsys, kind, 
     places = iter(range(count * MOST_ROUNDS))
 
     def puts():
-        began = time.perf_counter()
         for _ in range(count):
             recorder.put(Point(0, next(places), (value,), 1))
         recorder.flush()
-        return time.perf_counter() - began
 
-    pairs = list[tuple[float, float]]()
-    ratio = ours = numpys = 0.0
-    while len(pairs) < ROUNDS or (ratio < goal and len(pairs) < MOST_ROUNDS):
-        pairs.append((puts(), bare_arrays(tmp_path / "plain", value, count)))  # in turns: the disk changes every second
-        ours, numpys = (min(times) for times in zip(*pairs, strict=True))
-        ratio = numpys / ours
+    rounds = list[tuple[float, ...]]()
+    ratio = work = ours = numpys = 0.0
+    while len(rounds) < ROUNDS or (ratio < goal and len(rounds) < MOST_ROUNDS):
+        # In turns: the disk changes every second.
+        rounds.append((*timed(puts), *timed(lambda: bare_arrays(tmp_path / "plain", value, count))))
+        ours, our_work, numpys, numpys_work = map(min, zip(*rounds, strict=True))
+        ratio, work = numpys / ours, numpys_work / our_work
     recorder.close(State.STOPPED)
     size = count * value.nbytes / 1e6
     with capsys.disabled():
         print(
             f"\n  {kind:20} {loop:8}{size / ours:6.0f} MB/s   numpy.tofile and fsync {size / numpys:6.0f} MB/s"
-            f"   {ratio:4.0%} (goal {goal:.0%})"
+            f"   {ratio:4.0%} (goal {goal:.0%}), on the processors {work:4.0%}"
         )
+    assert work >= goal - 0.1
     assert ratio >= (goal / 2 if busy() else goal)
 
 
@@ -132,16 +155,24 @@ def lateness(put):
 
 def test_writing_in_the_background_does_not_make_a_loop_of_one_kilohertz_late(tmp_path, capsys):
     found: dict[str, list[float]] = {"on": [], "off": []}
+    shares: list[float] = []
     for _ in range(3):
         for name, period_s in (("on", 0.25), ("off", 3600.0)):
             recorder = Recorder.create(tmp_path, "bench", {}, period_s=period_s)
             recorder.declare(Group(0, (OpenAxis("n", 1e-3, "s"),), (Variable("x"), Variable("y"))))
+            began, all_busy, mine_busy = time.perf_counter(), time.process_time(), time.thread_time()
             found[name].append(lateness(lambda k, put=recorder.put: put((0, k, (0.5, 1.5), k))))
+            theirs = (time.process_time() - all_busy) - (time.thread_time() - mine_busy)
+            shares.extend([theirs / (time.perf_counter() - began)] if name == "on" else [])
             recorder.close(State.DONE)
     on, off = min(found["on"]), min(found["off"])
     with capsys.disabled():
-        print(f"\n  1 kHz loop, p99 late: writing on {on * 1e6:6.0f} µs   off {off * 1e6:6.0f} µs")
-    assert on < off + 2e-3
+        print(
+            f"\n  1 kHz loop, p99 late: writing on {on * 1e6:6.0f} µs   off {off * 1e6:6.0f} µs"
+            f"   the writer works {min(shares):.2%} of the time"
+        )
+    assert min(shares) < 0.01  # so less than one point in a hundred can meet it
+    assert busy() or on < off + 1e-3
 
 
 def test_a_run_of_a_million_points_opens_at_once(tmp_path, capsys):
@@ -151,7 +182,7 @@ def test_a_run_of_a_million_points_opens_at_once(tmp_path, capsys):
         recorder.put((0, k, (0.5 * k,), 10**18 + 1000 * k))
     recorder.close(State.DONE)
 
-    def timed(work):
+    def shortest_ms(work):
         def once():
             began = time.perf_counter()
             work()
@@ -161,13 +192,14 @@ def test_a_run_of_a_million_points_opens_at_once(tmp_path, capsys):
         return best(once) * 1e3
 
     chunks = [recorder.data_path / name / "0.0" for name in ("x", "t")]
-    ours = timed(lambda: load(recorder.path))
-    xarrays = timed(lambda: xr.open_zarr(recorder.data_path, chunks=None).load())
-    opened = timed(lambda: xr.open_zarr(recorder.data_path, chunks=None))
-    files = timed(lambda: [chunk.read_bytes() for chunk in chunks])
+    ours = shortest_ms(lambda: load(recorder.path))
+    xarrays = shortest_ms(lambda: xr.open_zarr(recorder.data_path, chunks=None).load())
+    opened = shortest_ms(lambda: xr.open_zarr(recorder.data_path, chunks=None))
+    files = shortest_ms(lambda: [chunk.read_bytes() for chunk in chunks])
     with capsys.disabled():
         print(
             f"\n  1e6 points: load {ours:5.1f} ms   xarray open and load {xarrays:5.1f} ms   xarray open {opened:5.1f} ms"
             f"   reading the files {files:5.1f} ms"
         )
+    assert ours < 50
     assert ours < 1.6 * xarrays + 20

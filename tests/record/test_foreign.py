@@ -1,4 +1,8 @@
-"""Whoever reads zarr reads a run, while it grows and after it was packed, without labnb."""
+"""Whoever reads zarr reads a run, while it grows and after it was packed, without labnb.
+
+`LABNB_FOREIGN_PYTHON` names the interpreter of an environment without labnb; with `{library}` in it, one for each of
+xarray, zarr, tensorstore and http.
+"""
 
 import functools
 import http.server
@@ -15,7 +19,7 @@ import pytest
 from labnb.core import Axis, Group, Point, Span, State, Variable
 
 READER = Path(__file__).parent / "foreign.py"
-PYTHON = os.environ.get("LABNB_FOREIGN_PYTHON", sys.executable)
+FOREIGN = os.environ.get("LABNB_FOREIGN_PYTHON", "")
 
 
 @pytest.fixture(params=["growing", "packed"])
@@ -42,7 +46,12 @@ def store(request, record):
     return recorder.data_path
 
 
-def read(library, place, python=PYTHON):
+def python_for(library):
+    """Return the interpreter that has this library."""
+    return FOREIGN.replace("{library}", library) or sys.executable
+
+
+def read(library, place, python):
     environment = {key: value for key, value in os.environ.items() if not key.startswith("PYTHON")}
     command = [python, "-W", "error", READER, library, str(place)]
     done = subprocess.run(command, capture_output=True, text=True, check=False, env=environment, cwd="/")
@@ -52,7 +61,7 @@ def read(library, place, python=PYTHON):
 
 @pytest.mark.parametrize("library", ["xarray", "zarr"])
 def test_other_peoples_libraries_read_a_run(store, library):
-    read(library, store)
+    read(library, store, python_for(library))
 
 
 @pytest.fixture
@@ -72,16 +81,16 @@ def served(store):
 
 
 def test_xarray_reads_a_run_over_http(served):
-    if sys.executable == PYTHON:
+    if not FOREIGN:
         pytest.importorskip("aiohttp")
-    read("xarray", served)
+    read("xarray", served, python_for("http"))
 
 
 @pytest.fixture(scope="session")
 def tensorstore_python(tmp_path_factory):
     """Return an interpreter of its own that has tensorstore."""
-    if sys.executable != PYTHON:
-        return PYTHON
+    if FOREIGN:
+        return python_for("tensorstore")
     home = tmp_path_factory.mktemp("tensorstore")
     subprocess.run([sys.executable, "-m", "venv", "--without-pip", home], check=True)
     python = home / "bin" / "python"

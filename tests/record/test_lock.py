@@ -71,6 +71,18 @@ def test_another_process_is_told_who_holds_a_lock_and_gets_it_when_that_one_is_k
     os.close(take_lock(path))
 
 
+@pytest.mark.parametrize("first", [0, 1], ids=["flock", "POSIX's own"])
+def test_who_looks_at_a_run_in_the_process_that_writes_it_leaves_its_lock_alone(path, monkeypatch, first):
+    monkeypatch.setattr(lock, "ways", (*[refused(errno.ENOLCK)] * first, lock.ways[first]))
+    held = take_lock(path)
+    for _ in range(2):  # looking has opened and closed the file
+        assert is_locked(path)
+        with pytest.raises(RunLocked, match=f"written by process {os.getpid()}"):
+            take_lock(path)
+    os.close(held)
+    assert not is_locked(path)
+
+
 def test_windows_locks_a_byte_behind_the_holders_name(path, monkeypatch):
     windows = Msvcrt()
     monkeypatch.setattr(lock, "ways", (by_msvcrt(windows),))

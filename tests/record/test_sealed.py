@@ -147,7 +147,7 @@ def test_a_large_run_is_packed_in_the_background(record, large):
 @pytest.mark.parametrize("chunks", [None, {}])
 @pytest.mark.parametrize("when", ["live", "ended"])
 def test_data_that_are_read_when_used_keep_what_they_were_opened_with(record, large, monkeypatch, chunks, when):
-    monkeypatch.setattr("labnb.record.opening._SMALL_BYTES", 0)
+    monkeypatch.setattr("labnb.record.reading.SMALL_BYTES", 0)
     monkeypatch.setattr("labnb.record.sealing.READERS_S", 0.01)
     recorder = measured(record, state=None)
     recorder.flush()
