@@ -305,7 +305,7 @@ def test_every_control_has_a_name_and_a_run_is_watched_and_stopped_by_keys_alone
     told = panel.aria_snapshot()
     for control in ('button "Pause"', 'button "Stop"', 'combobox "field"', 'button "Reset"', 'button "Newest row"'):
         assert control in told, told
-    assert "application \"map of z; drag or + and − zoom, arrow keys move, 0 resets\"" in told
+    assert 'application "map of z; drag or + and − zoom, arrow keys move, 0 resets"' in told
     notebook.tab_to(".labnb-pause")  # from the cell, which has the focus after Run
     notebook.page.keyboard.press("Space")
     notebook.wait("document.querySelector('.labnb-state').innerText.includes('paused')")
@@ -434,7 +434,9 @@ for a in sweep(0, 1, 500, "V"):
 @pytest.mark.speed
 @pytest.mark.parametrize(("name", "cell", "points"), [("line", LINE, 1_000_000), ("map", NOISY_MAP, 20_000)])
 def test_a_large_live_figure_is_quick_and_sends_little(open_notebook, name, cell, points):
-    notebook, figure = start(open_notebook, METER.replace("{points}", str(points)), cell, REPORT, name=f"rates-{name}.ipynb")
+    notebook, figure = start(
+        open_notebook, METER.replace("{points}", str(points)), cell, REPORT, name=f"rates-{name}.ipynb"
+    )
     end = time.monotonic() + 40
     while notebook.points() < points:
         assert time.monotonic() < end
