@@ -7,6 +7,7 @@ import signal
 import sys
 import threading
 from collections.abc import Collection, Generator, Mapping, Sequence
+from contextlib import contextmanager
 from types import FrameType
 from typing import Any, Protocol, TypeVar
 
@@ -154,6 +155,17 @@ async def close_all(instruments: Mapping[str, object]) -> list[InstrumentError]:
             error.add_note(f"while closing {alias!r}")
             failures.append(error)
     return failures
+
+
+@contextmanager
+def telling(error: BaseException | None) -> Generator[None]:
+    """Have a block's end that fails tell also of the error that ended the block: its own cause would hide it."""
+    try:
+        yield
+    except InstrumentError as failure:
+        if error is not None:
+            failure.add_note(f"the block had ended with {type(error).__name__}: {error}")
+        raise
 
 
 async def _make_safe(instrument: Touched) -> None:

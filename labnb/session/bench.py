@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any, Self, final
 
 from labnb.core import InstrumentError, LabnbError, ReservationLost, to_jsonable
 from labnb.instruments import Instrument, beside, connect_async
-from labnb.session._active import close_all, end_users, held, make_all_safe
+from labnb.session._active import close_all, end_users, held, make_all_safe, telling
 from labnb.session._blocking import run_blocking
 from labnb.session.reserving import Patience, Reserving, resource_of
 
@@ -225,7 +225,8 @@ class Bench:
     async def __aexit__(
         self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
     ) -> None:
-        await self.close()
+        with telling(error):
+            await self.close()
 
     def __enter__(self) -> Self:
         return self
@@ -233,7 +234,8 @@ class Bench:
     def __exit__(
         self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
     ) -> None:
-        run_blocking(self.close)
+        with telling(error):
+            run_blocking(self.close)
 
     def __repr__(self) -> str:
         return f"<Bench {self.name}: {', '.join(self._instruments) or 'no instruments'}>"
@@ -279,7 +281,7 @@ class Opening:
         self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
     ) -> None:
         if self._bench is not None:
-            await self._bench.close()
+            await self._bench.__aexit__(kind, error, trace)
 
     def __enter__(self) -> Bench:
         self._bench = run_blocking(self._open)
@@ -289,7 +291,7 @@ class Opening:
         self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
     ) -> None:
         if self._bench is not None:
-            run_blocking(self._bench.close)
+            self._bench.__exit__(kind, error, trace)
 
 
 def _tell_together(failures: list[BaseException]) -> None:

@@ -23,6 +23,7 @@ from labnb.instruments import is_channel
 from labnb.record import data_root, find_unfinished
 from labnb.session import _views
 from labnb.session._acquire import acquire_of, reading_of
+from labnb.session._active import telling
 from labnb.session._adaptive import check_installed
 from labnb.session._blocking import check_loop, run_blocking
 from labnb.session._channels import aimed
@@ -99,7 +100,8 @@ class MeasurementSession:
                 for run in self._under_way():
                     await run
         finally:
-            await self.close()
+            with telling(error):
+                await self.close()
 
     def _under_way(self) -> list[Run]:
         self._runs = [run for run in self._runs if not run.state.ended]

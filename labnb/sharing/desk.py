@@ -93,7 +93,7 @@ class Desk:
         """Return who is in the way of a claim, as a sentence."""
         now = present_clock().time_ns()
         told = [
-            f"{', '.join(hold.claim.met_by(claim))} is reserved by {hold.claim.holder} for {(now - hold.since_ns) / 1e9:.1f} s"
+            f"{', '.join(hold.claim.met_by(claim))} is reserved by {hold.claim.holder} for {max(0, now - hold.since_ns) / 1e9:.1f} s"
             f"{', to read' if hold.claim.mode == 'read' else ''}"
             for hold in self.table.in_the_way(claim)
         ]

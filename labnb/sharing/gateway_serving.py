@@ -113,6 +113,9 @@ class _Counter:
 
     async def serve(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
         """Serve one client until it leaves."""
+        if self._ended:  # it came as we left
+            writer.transport.abort()
+            return
         task = asyncio.current_task()
         assert task is not None
         self._clients[task] = writer

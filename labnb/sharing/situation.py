@@ -18,7 +18,7 @@ class Reservation:
     since_ns: int
 
     def __str__(self) -> str:
-        age_s = (present_clock().time_ns() - self.since_ns) / 1e9
+        age_s = max(0, present_clock().time_ns() - self.since_ns) / 1e9  # a clock may be set back
         to_read = ", to read" if self.mode == "read" else ""
         return f"{', '.join(self.resources)}: reserved by {self.holder} for {age_s:.0f} s{to_read}"
 

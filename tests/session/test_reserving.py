@@ -8,8 +8,10 @@ import subprocess
 import sys
 import threading
 
+import numpy as np
 import pytest
 
+import labnb
 from labnb.core import BenchFileError, InstrumentError, PlanError, ReservationLost, Reserved
 from labnb.instruments import connect
 from labnb.session import Bench, Measurement, reserve, resource_of
@@ -199,6 +201,56 @@ async def test_a_run_that_loses_its_instrument_fails_with_its_points_kept(file, 
             assert run.points == 2
     with pytest.raises(InstrumentError, match="not made safe"):
         await bench.close()
+
+
+async def test_a_run_that_loses_one_instrument_makes_the_others_safe_and_its_points_are_on_disk(client, tmp_path):
+    """What was taken away is another's now, and is left alone; what is still ours is switched off."""
+    store = tmp_path / "runs"
+    with pytest.raises(InstrumentError, match="dmm was not made safe: it is another's now"):  # noqa: PT012  closing the session
+        async with Measurement("iv", store=store) as session:
+            psu = await session.instrument(
+                "psu", "keysight/EDU36311A", simulate=True, visa_library="fast@labnb", reserve=True
+            )
+            dmm = await session.instrument(
+                "dmm", "keysight/34470A", simulate=True, visa_library="fast@labnb", reserve=True
+            )
+            await psu.channel(1).set(voltage=1, current_limit=0.1).on()
+            assert await psu.channel(1).get_output_state()
+            lost = threading.Event()
+            next(
+                share.held for share in session._gear._reserving._shares if resource_of(dmm) in share.resources
+            ).on_lost(lambda _: lost.set())
+            session.parameter("voltage", [0.1, 0.2, 0.3], unit="V")
+
+            @session.acquire
+            async def measure(psu, dmm, ctx):
+                await psu.channel(1).set(voltage=ctx["voltage"])
+                if ctx["voltage"] == 0.3:
+                    client.force_release(client.situation().of(resource_of(dmm))[0].token, "needed elsewhere")
+                    await asyncio.to_thread(lost.wait, 10)
+                return {"out": await dmm.measure_voltage_dc()}
+
+            run = session.start()
+            with pytest.raises(ReservationLost, match="needed elsewhere"):
+                await run
+            assert (run.state.value, run.points) == ("failed", 2)
+            assert not await psu.channel(1).get_output_state()
+            path = run.path
+    data = labnb.load(path)
+    assert list(data.voltage.values[np.isfinite(data.out.values)]) == [0.1, 0.2]
+    assert own(client) == ()
+
+
+async def test_an_end_that_fails_tells_of_the_error_that_ended_the_block_too(file, client):
+    with pytest.raises(InstrumentError, match="not made safe") as failed:  # noqa: PT012  the end of the block raises it
+        async with await Bench.open(file(), reserve=True) as bench:
+            lost = threading.Event()
+            bench._reserving._shares[0].held.on_lost(lambda _: lost.set())
+            await bench.psu.channel(1).set(voltage=1).on()
+            client.force_release(own(client)[0].token, "test")
+            assert await asyncio.to_thread(lost.wait, 10)
+            raise ZeroDivisionError("of the block")
+    assert any("ZeroDivisionError: of the block" in note for note in failed.value.__notes__)
 
 
 async def test_a_session_reserves_an_instrument_until_it_is_closed(client):

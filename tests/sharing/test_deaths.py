@@ -1,15 +1,20 @@
 """Processes that are killed: holders, waiters, the service itself."""
 
+import asyncio
+import itertools
 import signal
 import threading
 import time
+from pathlib import Path
 
 import grpc
 import pytest
 
 from labnb.core import ReservationLost, Reserved
 from labnb.session_management import PinMapContext, SessionManagementClient
-from labnb.sharing import PinMapClient, ReservationClient
+from labnb.sharing import AsyncReservationClient, PinMapClient, ReservationClient
+from labnb.sharing.calls import procedures
+from labnb.sharing.messages import SESSION_SERVICE, session_messages
 
 FULL_SESSIONS = """
 import sys, grpc
@@ -119,9 +124,6 @@ def test_an_interrupted_waiter_leaves_the_queue_and_goes_on_living(client, servi
 
 
 def test_a_waiter_whose_call_is_cancelled_leaves_the_queue(client, channel, pin_map, until):
-    from labnb.sharing.calls import procedures
-    from labnb.sharing.messages import SESSION_SERVICE, session_messages
-
     held = client.reserve("dmm1")
     request = session_messages.ReserveSessionsRequest(
         pin_map_context={"pin_map_id": pin_map}, pin_or_relay_names=["Sense"], timeout_in_milliseconds=-1
@@ -206,3 +208,141 @@ def test_pin_maps_and_registered_sessions_survive_a_restart(process_service, ful
         grpc.channel_ready_future(channel).result(20)
         reservation.unreserve()
         assert sessions.reserve_session(context, "Sense").session_info.session_exists
+
+
+def test_a_process_that_is_stopped_keeps_what_it_holds_and_goes_on(client, holder, until):
+    stopped = holder("psu")
+    stopped.reads()
+    stopped.process.send_signal(signal.SIGSTOP)
+    until(lambda now: state_of(stopped.pid) == "T")
+    with pytest.raises(Reserved, match=f"process {stopped.pid}"):
+        client.reserve("psu", timeout=0.3)  # longer than dead processes are looked for
+    stopped.process.send_signal(signal.SIGCONT)
+    stopped.says("release")
+    assert stopped.reads() == "released"
+    client.reserve("psu").release()
+
+
+def state_of(pid):
+    return Path(f"/proc/{pid}/stat").read_text().rpartition(")")[2].split()[0]
+
+
+USER = """
+import sys, time
+from labnb.core import ReservationLost
+from labnb.sharing import ReservationClient
+held = ReservationClient(sys.argv[1]).reserve("psu")
+print("holds", held.token, flush=True)
+while True:
+    try:
+        held.check()
+    except ReservationLost as error:
+        print("refused", error, flush=True)
+        break
+    time.sleep(0.001)
+"""
+
+
+def test_what_was_taken_from_a_process_while_it_was_stopped_is_lost_when_it_goes_on(client, service, program, until):
+    stopped = program(USER, service.address)
+    token = stopped.reads().split()[1]
+    stopped.process.send_signal(signal.SIGSTOP)
+    until(lambda now: state_of(stopped.pid) == "T")
+    client.force_release(token, "it slept")
+    mine = client.reserve("psu")
+    stopped.process.send_signal(signal.SIGCONT)
+    assert "it slept" in stopped.reads()
+    mine.release()
+
+
+def test_a_waiter_whose_deadline_is_over_leaves_the_queue(client, channel, pin_map):
+    held = client.reserve("dmm1")
+    request = session_messages.ReserveSessionsRequest(
+        pin_map_context={"pin_map_id": pin_map}, pin_or_relay_names=["Sense"], timeout_in_milliseconds=-1
+    )
+    with pytest.raises(grpc.RpcError) as over:
+        procedures(channel, SESSION_SERVICE)["ReserveSessions"](request, timeout=0.2)
+    assert over.value.code() is grpc.StatusCode.DEADLINE_EXCEEDED
+    situations = client.watch()
+    next(now for now in situations if not now.queue)
+    situations.close()
+    held.release()
+    assert client.situation().reservations == ()
+
+
+async def test_a_thousand_who_wait_are_served_and_hold_up_nobody(service):
+    async with AsyncReservationClient(service.address) as one, AsyncReservationClient(service.address) as many:
+        held = await one.reserve("psu")
+        served, queued = [], asyncio.Event()
+        count = itertools.count(1)
+
+        async def take_turn(number):
+            async with await many.reserve("psu", timeout=-1, on_wait=lambda _: next(count) < 1000 or queued.set()):
+                served.append(number)
+
+        turns = [asyncio.create_task(take_turn(number)) for number in range(1000)]
+        async with asyncio.timeout(30):
+            await queued.wait()
+            assert len((await one.situation()).queue) == 1000
+            began = time.monotonic()
+            await (await one.reserve("dmm")).release()
+            took_s = time.monotonic() - began
+            await held.release()
+            while len(served) < 50:
+                await asyncio.sleep(0.001)
+        for turn in turns:
+            turn.cancel()
+        await asyncio.wait(turns)
+        assert len(set(served)) == len(served) >= 50
+        assert took_s < 1
+
+
+BENCH = """
+simulate: true
+clock: skip
+reserve: true
+instruments:
+  psu: {profile: keysight/EDU36311A, address: "USB0::0x2A8D::0x8F01::CLOSING::INSTR"}
+"""
+KERNEL = """
+import asyncio, sys
+from labnb.session import Bench
+async def main():
+    async with await Bench.open(sys.argv[1]) as bench:
+        print("holds", flush=True)
+        await asyncio.to_thread(sys.stdin.readline)
+    print("closed", flush=True)
+asyncio.run(main())
+"""
+
+
+def test_kernels_that_close_at_the_same_moment_leave_nothing_reserved(process_service, program, tmp_path, monkeypatch):
+    monkeypatch.setenv("LABNB_SHARING", str(process_service.folder))
+    (tmp_path / "bench.yaml").write_text(BENCH)
+    kernels = [program(KERNEL, str(tmp_path / "bench.yaml")) for _ in range(3)]
+    with ReservationClient() as client:
+        situations = client.watch()
+        next(now for now in situations if len(now.reservations) == 1 and len(now.queue) == 2)
+        for kernel in kernels:
+            kernel.says("close")
+        for kernel in kernels:
+            assert "closed" in kernel.process.stdout.read()
+            assert kernel.process.wait(20) == 0
+        next(now for now in situations if not now.reservations and not now.queue)
+        situations.close()
+
+
+@pytest.mark.parametrize("end", [signal.SIGTERM, signal.SIGKILL, signal.SIGINT])
+def test_kernels_that_are_ended_at_the_same_moment_leave_nothing_reserved(
+    process_service, program, tmp_path, monkeypatch, end
+):
+    monkeypatch.setenv("LABNB_SHARING", str(process_service.folder))
+    (tmp_path / "bench.yaml").write_text(BENCH)
+    kernels = [program(KERNEL, str(tmp_path / "bench.yaml")) for _ in range(3)]
+    with ReservationClient() as client:
+        situations = client.watch()
+        next(now for now in situations if len(now.reservations) == 1 and len(now.queue) == 2)
+        for kernel in kernels:
+            kernel.process.send_signal(end)
+        next(now for now in situations if not now.reservations and not now.queue)
+        situations.close()

@@ -68,3 +68,14 @@ async def test_the_end_of_a_hold_is_told_to_who_keeps_it_once_and_remembered():
         pass
     with pytest.raises(ReservationLost, match="is not known here"):
         desk.release(7)
+
+
+async def test_a_clock_that_is_set_back_makes_no_token_smaller_and_no_time_negative(monkeypatch):
+    desk = Desk()
+    first = await desk.reserve(claim("psu", "ann"), 0)
+    earlier = type("Clock", (), {"monotonic": lambda self: 0.0, "time_ns": lambda self: 1})()
+    monkeypatch.setattr("labnb.sharing.desk.present_clock", lambda: earlier)
+    monkeypatch.setattr("labnb.sharing.table.present_clock", lambda: earlier)
+    with pytest.raises(Reserved, match=r"ann@.* for 0\.0 s"):
+        await desk.reserve(claim("psu"), 0)
+    assert (await desk.reserve(claim("dmm"), 0)).token > first.token

@@ -5,10 +5,12 @@ import itertools
 import os
 import signal
 import socket
+import struct
 import subprocess
 import sys
 import threading
 import warnings
+from contextlib import suppress
 
 import numpy as np
 import pytest
@@ -69,9 +71,14 @@ class Served:
             self._end()
 
     def _end(self):
+        left = asyncio.run_coroutine_threadsafe(self._left(), self._loop).result(20)
         self._loop.call_soon_threadsafe(self._loop.stop)
         self._thread.join()
         self._loop.close()
+        assert not left
+
+    async def _left(self):
+        return asyncio.all_tasks() - {asyncio.current_task()}
 
 
 @pytest.fixture
@@ -231,6 +238,76 @@ def test_a_lost_connection_ends_all_conversations_and_a_new_one_works_again(benc
     with Client(outlet) as after:
         assert after.ask("*OPC?") == "1"
     assert "its connection was lost and is open again" in caplog.text
+
+
+def test_a_command_and_a_question_of_a_megabyte_arrive_whole(outlet):
+    with Client(outlet) as client:
+        client.send('DISP:TEXT "' + "x" * 1_000_000 + '"')
+        assert client.ask("SYST:ERR?").startswith("0,")
+        client.send("VOLT 2,(@1)")
+        assert float(client.ask("VOLT?" + " " * 1_000_000 + "(@1)")) == 2
+        assert client.ask(";".join(["*OPC?"] * 10_000)) == ";".join("1" * 10_000)
+
+
+def test_clients_that_say_nothing_or_never_read_hold_up_nobody(outlet):
+    silent = [Client(outlet) for _ in range(50)]
+    greedy = Client(outlet)
+    greedy.socket.setblocking(False)
+    with suppress(BlockingIOError):
+        for _ in range(200):
+            greedy.socket.send(b"*IDN?\n" * 1000)
+    with Client(outlet) as client:
+        client.socket.settimeout(2)
+        assert [client.ask("*OPC?") for _ in range(20)] == ["1"] * 20
+    for each in (*silent, greedy):
+        each.close()
+
+
+def test_each_client_ends_its_messages_as_it_likes_and_one_that_ends_none_is_waited_for(outlet):
+    with Client(outlet) as windows, Client(outlet) as unix, Client(outlet) as endless:
+        endless.send(b"VOLT 5,(@1)")
+        windows.send(b"*ESE 3;*ESE?\r\n")
+        assert windows.file.readline() == b"3\n"
+        assert unix.ask("*ESE?") == "3"
+        assert float(unix.ask("VOLT? (@1)")) == 0
+        endless.send(b"\n")
+        assert endless.ask("*OPC?") == "1"
+        assert float(unix.ask("VOLT? (@1)")) == 5
+
+
+def test_status_bytes_are_the_instruments_own_and_one_for_all(outlet):
+    with Client(outlet) as one, Client(outlet) as other:
+        assert one.ask("*ESR?") == "128"  # it was switched on
+        one.send("NONSENSE 1")
+        assert int(other.ask("*STB?")) & 4  # something is in the error queue
+        assert int(other.ask("*ESR?")) == 32  # a command error
+        assert one.ask("*ESR?") == "0"  # reading clears it, for all
+        assert one.ask("SYST:ERR?").startswith("-113")
+        assert int(one.ask("*STB?")) & 4 == 0
+
+
+def test_garbage_and_blocks_without_an_end_harm_their_sender_only(outlet):
+    with Client(outlet) as other:
+        for data in (bytes(range(256)) * 10 + b"\n", b"DATA #41000abc", b"DATA #9999999999", b"#", b"\n" * 1000):
+            bad = Client(outlet)
+            bad.send(data)
+            bad.close()
+            assert other.ask("*OPC?") == "1"
+        with Client(outlet) as bad:
+            bad.send(b"DATA #9999999999")  # more than a gateway takes
+            assert bad.is_ended_by("*OPC?")
+        other.send("*CLS")
+        assert other.ask("SYST:ERR?").startswith("0,")
+
+
+def test_who_is_cut_off_in_the_middle_of_a_question_leaves_the_next_in_step(outlet):
+    with Client(outlet) as stays:
+        for number in range(20):
+            gone = Client(outlet)
+            gone.socket.setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, struct.pack("ii", 1, 0))  # a reset, no farewell
+            gone.send("MEAS:VOLT? (@1)")
+            gone.close()
+            assert stays.ask(f"*ESE {number};*ESE?") == str(number)
 
 
 def test_a_client_that_asks_without_end_starves_nobody(outlet):

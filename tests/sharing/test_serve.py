@@ -45,6 +45,13 @@ def test_a_port_that_is_taken_is_an_error(tmp_path):
     assert "Traceback" not in done.stderr
 
 
+def test_two_services_do_not_share_a_port(process_service, tmp_path):
+    done = run("--port", process_service.address.rpartition(":")[2], "--folder", str(tmp_path))
+    assert done.returncode == 1
+    assert "cannot be listened at" in done.stderr
+    assert find_service(tmp_path) is None
+
+
 def test_a_second_service_in_one_folder_is_an_error(process_service):
     done = run("--folder", str(process_service.folder))
     assert done.returncode == 1
