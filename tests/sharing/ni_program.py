@@ -4,6 +4,7 @@
 fields of the published messages.
 """
 
+import inspect
 import json
 import sys
 import threading
@@ -33,6 +34,8 @@ except ImportError:
     from ni_measurementlink_service.session_management import PinMapContext, SessionManagementClient
 
     NEW = False
+    from ni_measurementlink_service import session_management
+
     with open(path, encoding="utf-8-sig") as file:
         text = file.read()
     request = pins_pb2.UpdatePinMapFromXmlRequest(pin_map_id=path, pin_map_xml=text)
@@ -251,6 +254,27 @@ def fields():
     }
 
 
+def parameters(function):
+    return [[each.name, each.kind.name, repr(each.default)] for each in inspect.signature(function).parameters.values()]
+
+
+def described(module):
+    """Return what is public in a module: texts as they are, classes by their fields and their methods' parameters."""
+    told = {}
+    for name, value in vars(module).items():
+        if name.isupper() and isinstance(value, str):
+            told[name] = value
+        elif isinstance(value, type) and issubclass(value, tuple):
+            told[name] = list(value._fields)
+        elif isinstance(value, type) and {"reserve_session", "unreserve"} & set(dir(value)):
+            told[name] = {
+                each: parameters(attribute) if inspect.isfunction(attribute) else type(attribute).__name__
+                for each, attribute in ((each, inspect.getattr_static(value, each)) for each in dir(value))
+                if each in ("__init__", "__enter__", "__exit__") or not each.startswith("_")
+            }
+    return told
+
+
 became = {}
 for step in STEPS:
     try:
@@ -258,4 +282,4 @@ for step in STEPS:
         became[step.__name__] = ""
     except Exception:
         became[step.__name__] = traceback.format_exc()
-print(json.dumps({"steps": became, "fields": fields()}))
+print(json.dumps({"steps": became, "fields": fields(), "api": {} if NEW else described(session_management)}))

@@ -5,6 +5,7 @@
 and with `ni-measurementlink-service==1.2.0`.
 """
 
+import inspect
 import json
 import os
 import subprocess
@@ -12,6 +13,7 @@ from pathlib import Path
 
 import pytest
 
+from labnb import session_management
 from labnb.sharing import messages
 
 HERE = Path(__file__).parent
@@ -62,3 +64,31 @@ def test_our_fields_are_the_published_ones(became):
     assert len(shared) > 15
     for name in shared:
         assert [each for each in became["fields"][name] if each not in ours[name]] == [], name
+
+
+def parameters(function):
+    return [[each.name, each.kind.name, repr(each.default)] for each in inspect.signature(function).parameters.values()]
+
+
+def described(module):
+    """Return what is public in a module: texts as they are, classes by their fields and their methods' parameters."""
+    told = {}
+    for name, value in vars(module).items():
+        if name.isupper() and isinstance(value, str):
+            told[name] = value
+        elif isinstance(value, type) and issubclass(value, tuple):
+            told[name] = list(value._fields)
+        elif isinstance(value, type) and {"reserve_session", "unreserve"} & set(dir(value)):
+            told[name] = {
+                each: parameters(attribute) if inspect.isfunction(attribute) else type(attribute).__name__
+                for each, attribute in ((each, inspect.getattr_static(value, each)) for each in dir(value))
+                if each in ("__init__", "__enter__", "__exit__") or not each.startswith("_")
+            }
+    return told
+
+
+def test_the_older_clients_names_fields_methods_and_parameters_are_ours_too(became):
+    ours = described(session_management)
+    for name, theirs in became["api"].items():
+        assert ours[name] == theirs, name
+    assert len(became["api"]) in (0, 17 + 3 + 5), "the newer client has names of its own"

@@ -1,6 +1,9 @@
 """The session management client: names and behaviour of the reference, and its asynchronous twin."""
 
+import abc
 import math
+from inspect import Signature, signature
+from operator import attrgetter
 
 import grpc
 import pytest
@@ -47,6 +50,37 @@ def test_the_references_names_are_here():
     assert SessionInformation._fields == (
         "session_name", "resource_name", "channel_list", "instrument_type_id", "session_exists", "channel_mappings",
     )  # fmt: skip
+
+
+@pytest.mark.parametrize(
+    ("place", "parameters"),
+    [
+        ("SessionManagementClient", "*, grpc_channel"),
+        ("SessionManagementClient.reserve_session", "self, context, pin_or_relay_names=None, instrument_type_id=None, timeout=None"),
+        ("SessionManagementClient.reserve_sessions", "self, context, pin_or_relay_names=None, instrument_type_id=None, timeout=None"),
+        ("SessionManagementClient.register_sessions", "self, session_info"),
+        ("SessionManagementClient.unregister_sessions", "self, session_info"),
+        ("SessionManagementClient.reserve_all_registered_sessions", "self, instrument_type_id=None, timeout=None"),
+        ("BaseReservation", "session_manager, session_info"),
+        ("SingleSessionReservation", "session_manager, session_info"),
+        ("MultiSessionReservation", "session_manager, session_info"),
+        ("BaseReservation.__enter__", "self"),
+        ("BaseReservation.__exit__", "self, exc_type, exc_val, traceback"),
+        ("BaseReservation.unreserve", "self"),
+    ],
+)  # fmt: skip
+def test_the_references_calls_take_the_same_parameters(place, parameters):
+    found = attrgetter(place)(session_management)
+    bare = [each.replace(annotation=each.empty) for each in signature(found).parameters.values()]
+    assert str(Signature(bare)) == f"({parameters})"
+
+
+def test_the_references_classes_are_related_as_there():
+    for kind in (session_management.SingleSessionReservation, session_management.MultiSessionReservation):
+        assert issubclass(kind, session_management.BaseReservation)
+    assert issubclass(session_management.BaseReservation, abc.ABC)
+    for kind in (PinMapContext, session_management.ChannelMapping, SessionInformation):
+        assert issubclass(kind, tuple)
 
 
 @pytest.mark.parametrize("name", TYPES)
