@@ -2,6 +2,7 @@
 
 import json
 import os
+import stat
 import subprocess
 import sys
 import tempfile
@@ -26,7 +27,8 @@ QUIET_S = 600
 def service_folder() -> Path:
     """Return where the service keeps its journal and its address: $LABNB_SHARING, else the user's runtime folder.
 
-    Users who share one machine's instruments give all of them the same folder.
+    Users who share one machine's instruments give all of them the same folder. Raises ReservationError if the place for
+    those without a runtime folder is another user's.
     """
     chosen = os.environ.get(FOLDER_VARIABLE)
     if chosen:
@@ -35,7 +37,21 @@ def service_folder() -> Path:
     if runtime and Path(runtime).is_dir():
         return Path(runtime) / "labnb"
     owner = os.getuid() if hasattr(os, "getuid") else os.environ.get("USERNAME", "user")
-    return Path(tempfile.gettempdir()) / f"labnb-{owner}"
+    return _own(Path(tempfile.gettempdir()) / f"labnb-{owner}", owner)
+
+
+def _own(folder: Path, owner: int | str) -> Path:
+    """Return a folder in a place where everybody may write, if it is nobody else's."""
+    try:
+        found = folder.lstat()
+    except OSError:
+        return folder
+    if isinstance(owner, int) and (found.st_uid != owner or not stat.S_ISDIR(found.st_mode)):
+        raise ReservationError(
+            f"{folder} is not a folder of yours: another user could send you to a service of theirs; "
+            f"set ${FOLDER_VARIABLE} to a folder of your own"
+        )
+    return folder
 
 
 def find_service(folder: Path | None = None) -> str | None:
@@ -73,7 +89,7 @@ def start_service(folder: Path | None = None) -> str:
 
 def _started(folder: Path) -> tuple[str, str]:
     """Start a service; return its address, or "" and why it has none."""
-    folder.mkdir(parents=True, exist_ok=True, mode=0o700)
+    folder.mkdir(parents=True, exist_ok=True)
     command = [sys.executable, "-P", "-m", "labnb.cli", "serve", "--folder", str(folder), "--until-quiet", str(QUIET_S)]
     with tempfile.TemporaryFile("w+") as complaints:
         first = _first_line(command, folder, complaints)

@@ -34,6 +34,7 @@ def announced(outlet: Outlet) -> Generator[None]:
     """Tell others of this outlet while the block runs."""
     folder = _folder()
     folder.mkdir(parents=True, exist_ok=True, mode=0o700)
+    _sweep(folder)
     file, pid = folder / f"{outlet.port}.json", os.getpid()
     told = {"resource": outlet.resource, "library": outlet.library, "port": outlet.port, "identity": outlet.identity}
     new = file.with_suffix(f".{pid}")
@@ -57,6 +58,17 @@ def origin(address: str, library: str = "") -> tuple[str, str]:
         if outlet.address == wanted:
             return outlet.resource, outlet.library
     return address, library
+
+
+def _sweep(folder: Path) -> None:
+    """Take away what gateways that were killed have left."""
+    for file in folder.iterdir():
+        if file.suffix == ".json":
+            left = _read(file) is None
+        else:
+            left = file.suffix[1:].isdecimal() and not process_start(int(file.suffix[1:]))
+        if left:
+            file.unlink(missing_ok=True)
 
 
 def _read(file: Path) -> Outlet | None:

@@ -4,7 +4,7 @@ from collections.abc import Callable, Iterable, Iterator
 from contextlib import suppress
 from typing import Self
 
-from labnb.core import Mutex, ReservationLost, present_clock
+from labnb.core import Flag, Mutex, ReservationLost, present_clock
 from labnb.sharing.callers import introduction
 from labnb.sharing.calls import Call, Unreachable, milliseconds, procedures, translated
 from labnb.sharing.finding import find_service, service_folder, start_service
@@ -23,6 +23,8 @@ PATIENCE_S = 5.0
 
 SEEKING_S = 2.0
 """How often to look where the service is, once it went away from where it was."""
+
+_ATTEMPTS, _AGAIN_S = 20, 0.1
 
 CHANNEL_OPTIONS = [("grpc.initial_reconnect_backoff_ms", 100), ("grpc.max_reconnect_backoff_ms", 1000)]
 
@@ -100,15 +102,20 @@ class ReservationClient:
         leaves the queue.
         """
         request = reserve_request(resources, timeout, mode, self._note)
-        began_s = present_clock().monotonic()
-        try:
-            return self._reserve(request, on_wait)
-        except Unreachable:  # it ended, or was ended: what is reserved is remembered, who waits is not
-            if self._folder is None:
-                raise
-        if timeout is not None and timeout > 0:
-            timeout = max(0.0, timeout - (present_clock().monotonic() - began_s))
-        return self._reserve(reserve_request(resources, timeout, mode, self._note), on_wait)
+        clock, failures = present_clock(), 0
+        began_s = clock.monotonic()
+        while True:
+            tried_s = clock.monotonic()
+            try:
+                return self._reserve(request, on_wait)
+            except Unreachable:  # the service ended, or was ended: what is reserved is remembered, who waits is not
+                failures = failures + 1 if clock.monotonic() - tried_s < PATIENCE_S else 1
+                if self._folder is None or failures == _ATTEMPTS:
+                    raise
+            Flag().wait(_AGAIN_S)  # a process that was killed is still there for a moment
+            if timeout is not None and timeout > 0:
+                left_s = max(0.0, timeout - (clock.monotonic() - began_s))
+                request = reserve_request(resources, left_s, mode, self._note)
 
     def _reserve(self, request: Message, on_wait: Callable[[Wait], object] | None) -> Held:
         call = self._procedure("Reserve")(request)

@@ -392,7 +392,11 @@ def test_gateways_tell_what_they_serve_while_they_do(bench, folder):
     (folder / "gateways" / "2.json").write_text(
         '{"resource": "a", "library": "", "port": 2, "identity": "", "pid": 999999999, "started": "1"}'
     )
-    assert outlets() == ()  # the one was cut off, the other's process is no more
+    (folder / "gateways" / "3.999999999").write_text("")
+    assert outlets() == ()  # the one was cut off, the others' process is no more
+    with Served(ADDRESS, bench.library) as (served,):
+        assert [each.name for each in (folder / "gateways").iterdir()] == [f"{served.port}.json"]
+    assert list((folder / "gateways").iterdir()) == []
 
 
 def test_at_the_end_the_safe_state_is_sent_and_the_resource_closed(bench):

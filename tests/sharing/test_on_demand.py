@@ -12,7 +12,7 @@ from pathlib import Path
 import pytest
 
 from labnb.core import ReservationError, ReservationLost
-from labnb.sharing import Quiet, ReservationClient, find_service, finding, start_service
+from labnb.sharing import Quiet, ReservationClient, find_service, finding, service_folder, start_service
 from labnb.sharing.leases import process_start
 
 
@@ -190,3 +190,16 @@ def test_why_a_service_cannot_start_is_told_once(folder):
     (folder / "reservations.jsonl").write_text("nonsense\n")
     with pytest.raises(ReservationError, match="not an entry of the journal"):
         ReservationClient()
+
+
+def test_a_folder_that_another_user_has_made_in_advance_is_not_trusted(tmp_path, monkeypatch):
+    monkeypatch.delenv("LABNB_SHARING", raising=False)
+    monkeypatch.delenv("XDG_RUNTIME_DIR", raising=False)
+    monkeypatch.setattr(finding.tempfile, "gettempdir", lambda: str(tmp_path))
+    own = service_folder()
+    own.mkdir()
+    assert service_folder() == own
+    own.rmdir()
+    own.symlink_to(tmp_path)
+    with pytest.raises(ReservationError, match=r"is not a folder of yours.*LABNB_SHARING"):
+        service_folder()
