@@ -45,5 +45,5 @@ def _request(path: str | Path) -> Message:
     except OSError as error:
         raise PinMapError(f"the pin map {path} cannot be read: {error.strerror}", str(path)) from error
     except UnicodeDecodeError as error:
-        raise PinMapError(f"the pin map {path} is not UTF-8: {error}", str(path)) from error
+        raise PinMapError(f"the pin map {path} is not UTF-8: {error}; save it as UTF-8", str(path)) from error
     return pin_map_messages.UpdatePinMapFromXmlRequest(pin_map_id=str(path), pin_map_xml=text)

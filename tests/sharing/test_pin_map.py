@@ -33,6 +33,10 @@ def test_a_byte_order_mark_may_lead():
     assert read_pin_map("\ufeff" + FULL) == read_pin_map(FULL)
 
 
+def test_what_the_file_says_of_its_encoding_is_of_no_account_once_it_is_text():
+    assert read_pin_map(FULL.replace('encoding="utf-8"', 'encoding="utf-16"')) == read_pin_map(FULL)
+
+
 @pytest.mark.parametrize("minor", range(7))
 def test_schema_versions_1_0_to_1_6_are_read(minor):
     assert read_pin_map(FULL.replace('schemaVersion="1.6"', f'schemaVersion="1.{minor}"')) == read_pin_map(FULL)
@@ -94,7 +98,19 @@ def test_a_mistake_is_refused_with_the_name_at_fault(name):
     assert name.rpartition("}")[2] in str(refused.value)
 
 
-@pytest.mark.parametrize("text", ["", "<PinMap", "no xml", FULL[:-5], "\ufeff", FULL.replace("</Pins>", "</Pin>")])
+@pytest.mark.parametrize(
+    "text",
+    [
+        "",
+        "<PinMap",
+        "no xml",
+        FULL[:-5],
+        "\ufeff",
+        FULL.replace("</Pins>", "</Pin>"),
+        FULL.replace("Vcc", "V\0c"),
+        FULL.replace("Vcc", "V\udc00"),
+    ],
+)
 def test_what_is_not_well_formed_is_refused(text):
     with pytest.raises(PinMapError, match="not well-formed"):
         read_pin_map(text)

@@ -162,6 +162,9 @@ def test_a_pin_map_that_cannot_be_read_is_refused_before_anything_is_sent(channe
     (tmp_path / "binary.pinmap").write_bytes(b"\xff\x00")
     with pytest.raises(PinMapError, match="not UTF-8"):
         maps.update_pin_map(tmp_path / "binary.pinmap")
+    (tmp_path / "wide.pinmap").write_text("<PinMap/>", "utf-16")
+    with pytest.raises(PinMapError, match=r"wide.pinmap is not UTF-8: .*; save it as UTF-8"):
+        maps.update_pin_map(tmp_path / "wide.pinmap")
     (tmp_path / "bad.pinmap").write_text("<PinMap/>", "utf-8-sig")
     with pytest.raises(PinMapError, match="outermost element"):
         maps.update_pin_map(tmp_path / "bad.pinmap")

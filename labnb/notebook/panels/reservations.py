@@ -61,12 +61,12 @@ class ReservationsPanel(Panel):
         from labnb.sharing import find_service
 
         while not self.closed:
-            address = find_service()
-            if address is not None:
-                try:
+            try:
+                address = find_service()
+                if address is not None:
                     await self._follow(address)
-                except ReservationError as error:
-                    self._failed(error)
+            except ReservationError as error:
+                self._failed(error)
             await asyncio.sleep(_AGAIN_S)
 
     async def _follow(self, address: str) -> None:
