@@ -2,6 +2,7 @@
 
 import json
 import os
+import signal
 import subprocess
 import sys
 from importlib.util import find_spec
@@ -25,6 +26,9 @@ def folder(tmp_path_factory):
     with pytest.MonkeyPatch.context() as patch:
         patch.setenv("LABNB_SHARING", str(made))
         yield made
+        address = made / "address.json"  # of the service that the kernels started, unless none of them did
+        if address.exists():
+            os.kill(json.loads(address.read_text())["pid"], signal.SIGTERM)
 
 
 @pytest.fixture(scope="module")
