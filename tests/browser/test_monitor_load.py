@@ -11,17 +11,12 @@ SECONDS = 60
 NAMES = [f"v{k}" for k in range(10)]
 
 SESSION = """
-import asyncio, json, sys, threading, time
-from pathlib import Path
+import asyncio, json, sys, time
 from labnb import AsyncSession
+from labnb.testing.lag import waited_s
 
 folder, port, seconds = sys.argv[1], int(sys.argv[2]), float(sys.argv[3])
 lags, waits, counts = [], [], [0, 0]
-waited = Path(f"/proc/self/task/{threading.get_native_id()}/schedstat")
-
-def for_a_processor():
-    "How long this thread has waited, in s, for a processor that somebody else had."
-    return int(waited.read_text().split()[1]) / 1e9 if waited.exists() else 0.0
 
 async def log(sesn):
     if not counts[0]:
@@ -31,10 +26,10 @@ async def log(sesn):
     await sesn.sleep(max(0.0, log.begin + 0.01 * counts[0] - time.monotonic()))
 
 async def watch():
-    begin, before = time.perf_counter(), for_a_processor()
+    begin, before = time.perf_counter(), waited_s()
     await asyncio.sleep(0.005)
     lags.append(time.perf_counter() - begin - 0.005)
-    waits.append(for_a_processor() - before)
+    waits.append(waited_s() - before)
 
 async def end(sesn):
     print("up", flush=True)

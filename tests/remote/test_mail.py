@@ -16,6 +16,7 @@ from aiosmtpd.smtp import AuthResult
 
 from labnb import AsyncSession
 from labnb.core import PlanError
+from labnb.testing.lag import waited_s
 
 PASSWORD = "s3cret-Tr0ub4dor"
 
@@ -271,9 +272,9 @@ async def test_a_server_that_is_down_is_tried_again_and_holds_nothing_up(sesn, s
     told, lags = [], []
 
     async def watch(_):
-        before = time.perf_counter()
+        before, waited = time.perf_counter(), waited_s()
         await asyncio.sleep(0.002)
-        lags.append(time.perf_counter() - before - 0.002)
+        lags.append(time.perf_counter() - before - 0.002 - (waited_s() - waited))
 
     mail = sesn.send_email("o@lab.example", "a@lab.example", "localhost", port, initial_delay_hours=0, retry_s=0.1)
     sesn._postmen[0]._tell = told.append
@@ -292,7 +293,9 @@ async def test_a_server_that_is_down_is_tried_again_and_holds_nothing_up(sesn, s
     gc.collect()
     await sesn.monitor(log, watch, mail, later(), server_port=None)
     assert [text.rpartition("in ")[2] for text in told[:3]] == ["0.1 s", "0.2 s", "0.4 s"]
-    assert sorted(lags_while_down)[int(len(lags_while_down) * 0.99)] < 0.02
+    p99 = sorted(lags_while_down)[int(len(lags_while_down) * 0.99)]
+    print(f"loop lag p99 {1e3 * p99:.1f} ms, most {1e3 * max(lags_while_down):.1f} ms, of {len(lags_while_down)}")
+    assert p99 < 0.02
 
 
 async def test_an_alarm_is_mailed_to_who_gets_mail_of_the_session(sesn, serve):

@@ -29,6 +29,8 @@ class Going:
         self._name, self._tell = name, tell
         self._used: dict[Touched, None] = {}
         self._tasks: dict[asyncio.Task[None], str] = {}
+        self._beside: set[asyncio.Task[None]] = set()
+        """Those that only go along: they end soon after the others, and nobody has to be told what is waited for."""
         self._loop = asyncio.get_running_loop()
         self._sleepers: set[asyncio.Future[None]] = set()
         self._sleeps: dict[object, int] = {}
@@ -81,7 +83,7 @@ class Going:
         self.stop()
 
     def _tell_waiting(self) -> None:
-        names = [name for task, name in self._tasks.items() if not task.done()]
+        names = [name for task, name in self._tasks.items() if not task.done() and task not in self._beside]
         if names and not self._ended.done():
             self._tell(f"stopping; waiting for {', '.join(names)} (a second Ctrl-C ends them now)")
 
@@ -134,9 +136,10 @@ class Going:
                 tasks = [group.create_task(each.accompany(self._used, self._tell)) for each in companions]
                 pairs = list(zip(tasks, works, strict=True))
                 self._tasks = {task: work.task.name for task, work in pairs}
-                await self._until_done([task for task, work in pairs if not work.beside])
+                self._beside = {task for task, work in pairs if work.beside}
+                await self._until_done([task for task in tasks if task not in self._beside])
                 self.stop()
-                await self._end_beside([task for task, work in pairs if work.beside])
+                await self._end_beside()
         except BaseExceptionGroup as errors:
             found = errors.exceptions
             return found[0] if len(found) == 1 else errors
@@ -148,10 +151,10 @@ class Going:
         else:
             await self._stop.wait()
 
-    async def _end_beside(self, tasks: list[asyncio.Task[None]]) -> None:
-        if tasks:
-            await asyncio.wait(tasks, timeout=_GRACE_S)
-        for task in tasks:
+    async def _end_beside(self) -> None:
+        if self._beside:
+            await asyncio.wait(self._beside, timeout=_GRACE_S)
+        for task in self._beside:
             task.cancel()
 
     async def _make_safe(self) -> None:
