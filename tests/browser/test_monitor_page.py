@@ -273,6 +273,12 @@ def test_two_hundred_variables_and_very_long_names_are_shown_and_reached_by_the_
         page.keyboard.press("Tab")
     page.keyboard.press("Enter")
     page.wait_for_selector("body.single .card")
+    page.goto(f"{session.server.url}/plot/{'a_very_long_name_' * 12}")
+    page.wait_for_selector("body.single .card h2")
+    assert page.evaluate(
+        "() => { const h = document.querySelector('.card h2'); return h.scrollWidth <= h.clientWidth; }"
+    )
+    assert page.evaluate("() => document.documentElement.scrollWidth <= innerWidth")
 
 
 def test_the_charts_of_a_young_session_begin_where_its_data_begin(shown, look):
