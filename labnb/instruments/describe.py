@@ -83,8 +83,10 @@ def html_of(instrument: "Instrument") -> str:
     title = html.escape(f"{instrument.name}: {instrument.identity}")
     where = html.escape(instrument.address + (" (closed)" if instrument.closed else ""))
     head = "".join(f'<th style="{_CELL};{_FAINT}">{word}</th>' for word in ("", "value", "limits"))
+    if not rows:
+        head = f'<th style="{_CELL};{_FAINT};font-weight:normal">nothing was set or read yet</th>'
     return (
-        f'<table style="{_STYLE}"><caption style="text-align:left;color:inherit"><b>{title}</b><br>'
+        f'<table style="{_STYLE}"><caption style="text-align:left;white-space:nowrap;color:inherit"><b>{title}</b><br>'
         f'<code style="color:inherit;background:transparent">{where}</code></caption>'
         f"<thead><tr>{head}</tr></thead><tbody>{''.join(rows)}</tbody></table>"
     )

@@ -5,6 +5,7 @@ from collections.abc import Sequence
 from typing import Any, Protocol, cast
 
 import ipywidgets as widgets
+from IPython.core.getipython import get_ipython
 from IPython.display import display
 
 from labnb.core import PlanError
@@ -48,7 +49,9 @@ class Exploration:
                 f"run {run.run_id} has values only, and {run.points} points: nothing to draw; see its .data"
             )
         self.figure = self._make_figure(choice)
-        self._handle: _Handle | None = None
+        self._handles = list[_Handle]()
+        self._cell = 0  # the one that it was shown in last, as IPython counts them
+        self._closed = False
         self._title = widgets.HTML(f"<b>{run.run_id}</b>")
         self._title.add_class("labnb-points")
         self._overlay = self._make_overlay()
@@ -93,7 +96,15 @@ class Exploration:
 
     def show(self) -> None:
         """Show it, where this is called."""
-        self._handle = cast("_Handle", display(self.widget, display_id=True))
+        self._cell = _cell_now()
+        self._handles.append(cast("_Handle", display(self.widget, display_id=True)))
+
+    def _ipython_display_(self) -> None:
+        """Show it as the value of a cell, but not twice below the cell that made it."""
+        if self._closed:
+            display({"text/plain": f"exploration of {self._run.run_id}: closed"}, raw=True)
+        elif self._cell != _cell_now():
+            self.show()
 
     def _on_keep(self, _button: widgets.Button) -> None:
         self.freeze()
@@ -103,14 +114,20 @@ class Exploration:
         snapshot = _snapshot(self._run)
         picture = frozen_picture(self._view, self.figure.choice, snapshot)
         kept = {"text/plain": summary_line(snapshot), "image/png": base64.b64encode(picture).decode("ascii")}
-        if self._handle is not None:
-            self._handle.update(kept, raw=True)
+        for handle in self._handles:
+            handle.update(kept, raw=True)
         self.close()
 
     def close(self) -> None:
         """Free every widget."""
+        self._closed = True
         self.figure.close()
         close_all([self._title, self._overlay, self._keep, self._bar, self._style, self.widget])
+
+
+def _cell_now() -> int:
+    shell = get_ipython()
+    return 0 if shell is None else shell.execution_count
 
 
 def _snapshot(run: StoredRun) -> Snapshot:

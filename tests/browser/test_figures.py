@@ -346,7 +346,7 @@ def test_a_finished_run_is_explored_overlaid_and_kept_as_a_picture(open_notebook
             LOAD,
             quick,
             other,
-            "shown = iv.explore(later)",
+            "iv.explore(later)",
             "iv.show()",
             "iv.stored.explore(plot=('voltage', 'temperature', 'current'));",
         ],
@@ -357,6 +357,7 @@ def test_a_finished_run_is_explored_overlaid_and_kept_as_a_picture(open_notebook
     assert not [o for k in range(6) for o in notebook.outputs(k) if o["output_type"] == "error"], notebook.text(3)
     assert [o for o in notebook.outputs(4) if "image/png" in o.get("data", {})]
     figure = Figure(notebook, ".jp-Cell:nth-child(4) .labnb-explore")
+    assert len(notebook.outputs(3)) == 1, "as the value of its cell, it is not shown twice"
     assert "later-" in figure.legend()
     assert unnamed(notebook.page.locator(".jp-Cell:nth-child(4) .labnb-explore")) == []
     assert figure.root.locator("path.line").count() == 6

@@ -271,3 +271,15 @@ async def test_a_bench_that_is_measuring_stays_usable(bench, opened, tmp_path):
     assert await bench.oven.setpoint.get() == 303
     run.stop()
     await run
+
+
+async def test_an_instrument_without_single_values_can_still_be_made_safe_and_what_is_none_is_refused():
+    bench = demo_bench("fast")
+    made = panel(bench.scope)
+    assert made.lines == []
+    assert "measure with its methods" in made._card().text
+    assert not made._safe.disabled
+    made.close()
+    bench.close()
+    with pytest.raises(PlanError, match="nothing to sweep or to read"):
+        panel(object())

@@ -27,6 +27,7 @@ _TOLD = ("expected", "one of", "is outside of", "write a value", "stopped on its
 _HINT = "wait for it or stop it first (Off and Make safe always work)"
 _LEAST_S = 0.2
 _ENTER_S = 0.2  # by then a text that was changed has come, too
+_NO_LINES = "its driver declares no single values to read or set: measure with its methods, in a cell"
 
 
 def panel(instrument: object, *, every_s: float = 1.0) -> "InstrumentPanel":
@@ -34,9 +35,19 @@ def panel(instrument: object, *, every_s: float = 1.0) -> "InstrumentPanel":
 
     Readbacks are asked for every `every_s` seconds while it is on show and no run uses the instrument; measurements that
     would switch something over in the instrument are made by their Read buttons only. `instrument` may also be a Meta
-    instrument, or one of QCoDeS or PyMeasure. Raises PlanError for what has nothing to show.
+    instrument, or one of QCoDeS or PyMeasure. Raises PlanError for what is no instrument.
     """
     return InstrumentPanel(instrument, every_s=every_s)
+
+
+def _shown_of(instrument: object, name: str) -> list[Offer]:
+    """Return what `instrument` has to show; of one of labnb's that may be nothing: it can still be made safe."""
+    try:
+        return offers_of(instrument, name)
+    except PlanError:
+        if isinstance(instrument, Instrument):
+            return []
+        raise
 
 
 class InstrumentPanel(Panel):
@@ -51,7 +62,7 @@ class InstrumentPanel(Panel):
         self._instrument = instrument
         name = getattr(instrument, "name", None)
         self.name = name if isinstance(name, str) and name else type(instrument).__name__
-        self.lines = [Line(offer, self) for offer in offers_of(instrument, self.name)]
+        self.lines = [Line(offer, self) for offer in _shown_of(instrument, self.name)]
         self._safe = _look.button(
             "Make safe", f"Bring {self.name} into its safe state now", self._posting(self._make_safe), "labnb-safe"
         )
@@ -79,6 +90,8 @@ class InstrumentPanel(Panel):
     def _grouped(self) -> Iterator[widgets.Widget]:
         """Yield the lines, with a heading above those of each part of the instrument."""
         part = ""
+        if not self.lines:
+            yield _look.text("labnb-empty", value=_NO_LINES)
         for line in self.lines:
             if line.part != part:
                 part = line.part
@@ -86,7 +99,7 @@ class InstrumentPanel(Panel):
             yield line.widget
 
     def _card(self) -> Card:
-        lines, part = list[str](), ""
+        lines, part = [] if self.lines else [_NO_LINES], ""
         for line in self.lines:
             if line.part != part:
                 part = line.part
