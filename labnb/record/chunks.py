@@ -5,7 +5,6 @@ with the fill value and only then renamed to its name. Afterwards only `pwrite` 
 full disk under one ends the kernel with SIGBUS where `pwrite` raises.
 """
 
-import errno
 import math
 import os
 from dataclasses import dataclass
@@ -17,6 +16,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from labnb.record.files import write_all
+from labnb.record.system import reserve
 
 CHUNK_BYTES = 8 << 20
 GROWING_ITEMS = 16384
@@ -211,7 +211,7 @@ class ChunkFiles:
         descriptor = os.open(self.spare, os.O_RDWR | os.O_CREAT | os.O_TRUNC | os.O_CLOEXEC, 0o666)
         try:
             try:
-                _allocate(descriptor, max(self.chunk_bytes, len(data)))
+                reserve(descriptor, max(self.chunk_bytes, len(data)))
                 if not fill:
                     os.ftruncate(descriptor, self.chunk_bytes)  # where nothing could be reserved
                 write_all(descriptor, data)
@@ -255,16 +255,6 @@ def _write_piece(descriptor: int, offset: int, rest: memoryview) -> None:
 def _spans(edges: NDArray[np.intp], count: int) -> list[tuple[int, int]]:
     bounds = [0, *edges.tolist(), count]
     return [(a, b) for a, b in pairwise(bounds) if a < b]
-
-
-def _allocate(descriptor: int, size: int) -> None:
-    """Reserve the space, so that a full disk shows here and not in the middle of a chunk."""
-    try:
-        os.posix_fallocate(descriptor, 0, size)
-    except OSError as error:
-        # Some network file systems cannot reserve; every byte is written next anyway.
-        if error.errno not in (errno.EOPNOTSUPP, errno.EINVAL):
-            raise
 
 
 def _size(path: Path) -> int:

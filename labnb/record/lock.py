@@ -190,6 +190,14 @@ def _open(path: Path) -> int:
             raise RecordError(f"{path} cannot be opened to lock the run: {reason(first)}") from first
 
 
+def doing(path: Path) -> str:
+    """Return what the last holder of a lock has said that it does; "" if that is not known."""
+    try:
+        return str(json.loads(path.read_bytes())["doing"])
+    except (OSError, ValueError, KeyError, TypeError):
+        return ""
+
+
 def _holder(path: Path) -> str:
     try:
         found = json.loads(path.read_bytes())

@@ -2,6 +2,7 @@
 
 import errno
 import os
+import time
 import warnings
 from collections.abc import Container, Iterator
 from dataclasses import dataclass, replace
@@ -16,7 +17,7 @@ from labnb.record.arrays import root_text
 from labnb.record.files import reason, remove_tree, sync_path, write_whole
 from labnb.record.folder import boot_id, make_store, write_note
 from labnb.record.journal import HEAD, START, Batch, RowCodec, Scanner, gathered, pending_bytes, read_start
-from labnb.record.lock import take_lock
+from labnb.record.lock import doing, take_lock
 from labnb.record.materialiser import Materialiser
 from labnb.record.packing import count_files
 from labnb.record.reading import read_store
@@ -29,6 +30,7 @@ from labnb.record.writer import read_on
 if TYPE_CHECKING:
     import xarray as xr
 
+_COMPLETED, _COMPLETED_S = "completed", 60.0
 _NOT_WRITABLE = (errno.EROFS, errno.EACCES, errno.EPERM)
 
 
@@ -116,7 +118,7 @@ def _settle(folder: Path) -> bool:
             packer.later(folder)
         return False
     try:
-        recover(folder)
+        _recover_or_wait(folder)
     except RunLocked:
         return True
     except RecordError as error:
@@ -127,6 +129,20 @@ def _settle(folder: Path) -> bool:
             f"run {folder.name} was interrupted and cannot be completed where it is read-only: its last points may be missing"
         )
     return False
+
+
+def _recover_or_wait(folder: Path) -> None:
+    """Complete a broken run, or wait until another process has, which is just doing so. Raises RunLocked, RecordError."""
+    until = time.monotonic() + _COMPLETED_S
+    while True:
+        try:
+            recover(folder)
+        except RunLocked:
+            if doing(folder / "lock") != _COMPLETED or time.monotonic() > until:
+                raise
+            time.sleep(0.01)
+        else:
+            return
 
 
 def _tell(text: str) -> None:
@@ -145,7 +161,7 @@ class _Found:
 
 
 def _recover(folder: Path, run: RunFile) -> None:
-    lock = take_lock(folder / "lock")
+    lock = take_lock(folder / "lock", _COMPLETED)
     try:
         if (folder / "journal").exists():  # else another process has completed it in the meantime
             _complete(folder, RunFile.read(folder / "run.json"))

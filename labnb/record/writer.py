@@ -22,6 +22,7 @@ from labnb.record.folder import write_note
 from labnb.record.journal import MAGIC, START, Batch, Scanner, gathered, slot
 from labnb.record.materialiser import Materialiser
 from labnb.record.runfile import RunFile, groups_json
+from labnb.record.system import force
 
 _READ_BYTES = 4 << 20
 _CLOCK_NOISE_NS = 1_000_000_000
@@ -144,7 +145,7 @@ class Follower:
                 self.touched.add(path)
             raise
         os.pwrite(self._fd, slot(size), len(MAGIC))
-        os.fdatasync(self._fd)
+        force(self._fd)
         self._synced = size
 
     def _read(self, size: int) -> bool:

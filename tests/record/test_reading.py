@@ -1,8 +1,10 @@
 """What people get when they open a run goes through everything that xarray does with data."""
 
 import os
+import shutil
 import subprocess
 import warnings
+from concurrent.futures import ThreadPoolExecutor
 
 import numpy as np
 import pytest
@@ -10,6 +12,7 @@ import xarray as xr
 
 from labnb.core import Axis, Group, PlanError, RecordError, Span, State, Variable
 from labnb.record import Recorder, load, open_run, runs
+from labnb.record.lock import take_lock
 
 MODE = Axis("mode", ("dc", "ac"), others=(Axis("filter", ("none", "slow")),))
 V = Axis("v", (0.0, 1.0), "V")
@@ -98,6 +101,22 @@ def test_a_copy_that_lacks_the_journal_of_a_run_says_that_points_may_be_missing(
     with warnings.catch_warnings():
         warnings.simplefilter("error")
         load(path)  # the run itself goes on
+
+
+def test_who_opens_a_broken_run_while_another_process_completes_it_gets_all_of_it(record, tmp_path):
+    recorder = record()
+    recorder.declare(GROUP)
+    recorder.put((0, 0, ("l0", 7.0, np.zeros(4)), 10**18))  # in the journal only
+    copy = tmp_path / "copy"
+    shutil.copytree(recorder.path, copy)
+    held = take_lock(copy / "lock", "completed")
+    with ThreadPoolExecutor(1) as other:
+        found = other.submit(load, copy)
+        with pytest.raises(TimeoutError):
+            found.result(0.05)
+        os.close(held)
+        assert found.result(10).x.values[0, 0] == 7.0
+    assert open_run(copy).state is State.INTERRUPTED
 
 
 def test_a_run_whose_lock_and_journal_were_taken_away_claims_nothing_to_be_kept(record):
