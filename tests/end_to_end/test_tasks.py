@@ -87,6 +87,7 @@ def test_tasks_lists_what_goes_on_and_what_has_failed_and_stop_ends_it_by_name_a
     ok(lab, "%%measure bad -b\nfor k in sweep(range(9)):\n    assert k < 3, 'no contact'\n    y: '' = k")
     ok(lab, "session = labnb.Measurement('drift')\nsession.acquire(name='y')(lambda: 2.0)")
     ok(lab, "drift = session.start(interval=0.05)\nawait asyncio.sleep(0.2)")
+    ok(lab, "while not bad.state.ended:\n    await asyncio.sleep(0.01)")
     shown = lab.value("get_ipython().run_line_magic('tasks', '')")
     for line in (r"ramp +task +going", r"iv +run +running +\d+ of 100000", r"drift +run +running"):
         assert re.search(line, shown), shown

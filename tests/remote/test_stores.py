@@ -63,7 +63,9 @@ async def test_whoever_opens_the_store_while_it_grows_gets_what_was_logged_and_n
         def look(run):
             return xr.open_zarr(f"{server.url}/api/runs/{run}.zarr").load()
 
-        for begin in range(0, 9000, 300):
+        for begin in range(0, 90_000, 300):
+            if begin >= 9000 and len(observed.folders) > 2:  # a busy machine begins new parts later
+                break
             looking = asyncio.gather(*(asyncio.to_thread(look, run) for run in list(observed.folders)[-2:]))
             await asyncio.to_thread(log, begin)
             for data in await looking:
