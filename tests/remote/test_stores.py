@@ -63,9 +63,9 @@ async def test_whoever_opens_the_store_while_it_grows_gets_what_was_logged_and_n
         def look(run):
             return xr.open_zarr(f"{server.url}/api/runs/{run}.zarr").load()
 
-        for begin in range(0, 90_000, 300):
-            if begin >= 9000 and len(observed.folders) > 2:  # a busy machine begins new parts later
-                break
+        begin = -300
+        while begin < 9000 or len(observed.folders) <= 2:  # a busy machine begins new parts later
+            begin += 300
             looking = asyncio.gather(*(asyncio.to_thread(look, run) for run in list(observed.folders)[-2:]))
             await asyncio.to_thread(log, begin)
             for data in await looking:
@@ -74,7 +74,6 @@ async def test_whoever_opens_the_store_while_it_grows_gets_what_was_logged_and_n
                 for name, values in data.data_vars.items():
                     step, flat = (10, values[:, 0]) if name == "trace" else (1, values)
                     assert (np.diff(flat) == step).all()
-        assert len(observed.folders) > 2
     assert opened > 20
     assert seen > 1000
 
