@@ -35,6 +35,7 @@ def wait_for_changes(page, times):
         page.wait_for_function(f"(before) => ({look})() !== before", arg=page.evaluate(look))
 
 
+@pytest.mark.speed
 @pytest.mark.parametrize("client", ["lab", "notebook"])
 def test_pause_stop_and_run_all_with_a_queue_behind_each_kind_of_run(open_notebook, client):
     after = "states = [*globals().get('states', []), wave.state.value, wave.points == int(wave.data.y.count())]\nstates"
@@ -60,6 +61,7 @@ def test_pause_stop_and_run_all_with_a_queue_behind_each_kind_of_run(open_notebo
     assert notebook.text(6).strip() == str(["stopped", True] * 3)
 
 
+@pytest.mark.speed
 @pytest.mark.parametrize("client", ["lab", "notebook"])
 def test_an_interrupt_ends_a_run_in_a_thread_and_aborts_the_queue(open_notebook, client):
     notebook = open_notebook([LOAD, measure("thread"), "'not reached'"], client=client, name=f"irq-{client}.ipynb")

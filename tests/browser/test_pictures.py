@@ -42,7 +42,7 @@ sweeping.choose(
 )"""
 
 
-@pytest.fixture(autouse=True)
+@pytest.fixture(autouse=True, scope="module")  # before what takes a minute to be looked at
 def wanted(request):
     if not request.config.getoption("--write-pictures"):
         pytest.skip("takes the README's pictures; only with --write-pictures")
