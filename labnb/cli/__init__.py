@@ -28,7 +28,11 @@ environment:
 def main(arguments: Sequence[str] | None = None) -> int:
     """Run the command line; return the exit code (0 done, 1 failed, 2 not understood, 130 interrupted)."""
     parser = command_line()
-    chosen = parser.parse_args(arguments)
+    chosen, others = parser.parse_known_args(arguments)
+    if chosen.command == "lab":
+        chosen.options = [*chosen.options, *others]
+    elif others:
+        parser.error(f"unrecognized arguments: {' '.join(others)}")
     try:
         code = chosen.run(chosen)
         sys.stdout.flush()  # here, where a reader that has gone is still told from a failure
@@ -67,7 +71,7 @@ def command_line() -> argparse.ArgumentParser:
     lab.add_argument(
         "--folder", metavar="FOLDER", default="labnb-notebooks", help="where they are copied to (default: %(default)s)"
     )
-    lab.add_argument("options", nargs="*", help="passed on to jupyter lab, after --")
+    lab.add_argument("options", nargs="*", help="passed on to jupyter lab, as are options that are not known here")
     lab.set_defaults(run=_lab)
 
     doctor = commands.add_parser("doctor", help="tell what is installed here, and what would not work and why")

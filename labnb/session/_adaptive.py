@@ -1,5 +1,6 @@
 """Where to measure next: the `adaptive` library, asked and told."""
 
+import contextlib
 import importlib.util
 import math
 from typing import Any, final
@@ -13,9 +14,15 @@ def check_installed() -> None:
         raise PlanError("an adaptive sweep needs the adaptive library: pip install 'labnb[adaptive]'")
 
 
+def warm_up() -> None:
+    """Load the library, if it is there: that takes a second, which a loop should not stand still for."""
+    with contextlib.suppress(ImportError):  # told where it is needed
+        import adaptive  # noqa: F401  # pyright: ignore[reportMissingImports, reportUnusedImport]  an extra
+
+
 @final
 class Learner:
-    """The points of one adaptive sweep as they are chosen. Its first use loads the library, which takes a second."""
+    """The points of one adaptive sweep as they are chosen."""
 
     def __init__(self, axis: AdaptiveAxis) -> None:
         import adaptive  # pyright: ignore[reportMissingImports]  an extra

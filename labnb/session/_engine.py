@@ -7,6 +7,7 @@ from typing import cast
 
 from labnb.core import Event, LabnbError
 from labnb.instruments import Lane, Touched, watching
+from labnb.session._adaptive import warm_up
 from labnb.session._apart import Apart
 from labnb.session._gate import Halted, Interrupted, Order, translated
 from labnb.session.job import AwaitingBody, BlockingBody, Job
@@ -135,6 +136,8 @@ class Performance:
     async def _acquire(self) -> None:
         if self.prelude is not None:
             await self._lane.run(self.prelude)
+        if any(loop.chosen for loop in self._job.outline.loops):
+            await self._lane.run(warm_up)
         with watching(self._used) as watch:
             try:
                 if not self._job.awaiting:

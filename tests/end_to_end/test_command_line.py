@@ -136,6 +136,8 @@ def test_exit_codes_say_how_it_ended(place):
     failed = labnb(place, "runs", "--store", "nowhere")
     assert (failed.returncode, failed.stdout, failed.stderr.count("\n")) == (1, "", 1)
     assert labnb(place, "measure").returncode == 2
+    unknown = labnb(place, "runs", "--newest")
+    assert (unknown.returncode, "unrecognized arguments: --newest" in unknown.stderr) == (2, True)
     assert labnb(place).returncode == 2
 
 

@@ -166,7 +166,7 @@ def test_labnb_lab_opens_the_notebooks(tmp_path):
     with socket.create_server(("127.0.0.1", 0)) as probe:
         port = probe.getsockname()[1]
     options = ["--no-browser", "--allow-root", f"--port={port}", "--IdentityProvider.token="]
-    command = [sys.executable, "-m", "labnb.cli", "lab", "--", *options]
+    command = [sys.executable, "-m", "labnb.cli", "lab", *options]
     private = {name: str(tmp_path / name) for name in ("JUPYTER_CONFIG_DIR", "JUPYTER_DATA_DIR", "IPYTHONDIR")}
     with (tmp_path / "log").open("w") as log:
         lab = subprocess.Popen(

@@ -1,5 +1,8 @@
 """Sweeps whose points are chosen by what was measured: dense where it changes, along the dimension `point`."""
 
+import subprocess
+import sys
+
 import numpy as np
 import pytest
 
@@ -160,3 +163,31 @@ async def test_one_number_steers_without_being_named(tmp_path):
     session.parameter("x", sweep.adaptive(0, 1, most=6))
     session.acquire(name="y")(lambda x: x * x)
     assert (await session.run()).points == 6
+
+
+PROGRAM = """
+import asyncio, sys, threading
+from labnb import Measurement, sweep
+
+loaded_in = []
+sys.addaudithook(lambda event, told: event == "import" and told[0] == "adaptive" and loaded_in.append(
+    threading.current_thread().name))
+
+async def main():
+    async with Measurement("chosen", store=sys.argv[1]) as session:
+        session.parameter("x", sweep.adaptive(0, 1, most=4))
+
+        @session.acquire
+        async def y(x):
+            return x
+
+        await session.run()
+
+asyncio.run(main())
+print(loaded_in[0])
+"""
+
+
+def test_the_library_which_takes_a_second_is_loaded_beside_the_loop(tmp_path):
+    done = subprocess.run([sys.executable, "-c", PROGRAM, tmp_path], capture_output=True, text=True, check=True)
+    assert done.stdout.startswith("labnb lane")
