@@ -77,8 +77,34 @@ async def test_a_slow_view_gets_a_tenth_of_the_time():
         time.now += 0.05
 
     task = asyncio.create_task(Ticker(slow, on_error=_fail, clock=time, sleep=time.sleep, spent=time.monotonic).run())
+    time.gate.release()
+    time.gate.release()
     await _settle()
-    assert time.naps == [pytest.approx(0.45)]
+    await _settle()
+    assert time.naps == pytest.approx([0.05, 0.45, 0.45])
+    await _stop(task)
+
+
+@pytest.mark.parametrize("extra", ["a tick that takes long once", "sleeps that end late"])
+async def test_what_is_late_once_puts_no_later_tick_off(extra):
+    time, shown = _Time(), []
+
+    def show():
+        shown.append(time.now)
+        if len(shown) == 2 and extra.startswith("a tick"):
+            time.now += 0.08  # as a collection of garbage
+
+    async def sleep(seconds):
+        await time.sleep(seconds)
+        time.now += 0.02 * extra.startswith("sleeps")
+
+    task = asyncio.create_task(Ticker(show, on_error=_fail, clock=time, sleep=sleep, spent=time.monotonic).run())
+    for _ in range(4):
+        time.gate.release()
+    await _settle()
+    await _settle()
+    late = 0.02 if extra.startswith("sleeps") else 0.0
+    assert shown == pytest.approx([0.0, 0.1 + late, 0.2 + late, 0.3 + late, 0.4 + late])
     await _stop(task)
 
 
