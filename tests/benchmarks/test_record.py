@@ -168,11 +168,11 @@ def test_writing_in_the_background_does_not_make_a_loop_of_one_kilohertz_late(tm
     on, off = min(found["on"]), min(found["off"])
     with capsys.disabled():
         print(
-            f"\n  1 kHz loop, p99 late: writing on {on * 1e6:6.0f} µs   off {off * 1e6:6.0f} µs"
+            f"\n  1 kHz loop, p99 late: writing on {on * 1e6:6.2f} µs   off {off * 1e6:6.2f} µs"
             f"   the writer works {min(shares):.2%} of the time"
         )
-    assert min(shares) < 0.01  # so less than one point in a hundred can meet it
-    assert busy() or on < off + 1e-3
+    # Where others use the processors, the clock says nothing: then less than one point in a hundred can meet the writer.
+    assert on < max(off + 1e-4, 2 * off) or (busy() and min(shares) < 0.01)
 
 
 def test_a_run_of_a_million_points_opens_at_once(tmp_path, capsys):
