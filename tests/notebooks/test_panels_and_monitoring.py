@@ -7,7 +7,7 @@ def test_the_panel_measures_what_the_copied_cell_measures(executed):
     done = executed("09_panels_without_code")
     sizes, same, chosen, text = done.told
     assert sizes == {"setpoint": 3, "voltage": 41}
-    assert same < 1e-6  # of 22 mA
+    assert same < 3e-7  # of 22 mA: the noise of the meter, 0.07 µA at most between two runs
     assert chosen == 2
     pasted = [
         line for line in done.cell("%%measure iv_settled").source.splitlines()[1:] if not line.endswith("# added")
